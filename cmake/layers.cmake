@@ -1,0 +1,31 @@
+# eke_layer(<name> [DEPENDS <layers>...] [LIBRARIES <targets>...])
+# One static library of src/<name>/*.cpp, which sees only the layers that it names, and one test executable of
+# src/<name>/*_test.cpp. The arguments say the same as the table of layers in ARCHITECTURE.md.
+function(eke_layer name)
+  cmake_parse_arguments(LAYER "" "" "DEPENDS;LIBRARIES" ${ARGN})
+  set(directory ${PROJECT_SOURCE_DIR}/src/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${directory}/*.cpp)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  add_library(eke_${name} STATIC ${sources})
+  target_include_directories(eke_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  list(TRANSFORM LAYER_DEPENDS PREPEND eke_)
+  target_link_libraries(eke_${name} PUBLIC ${LAYER_DEPENDS} ${LAYER_LIBRARIES})
+  set_property(GLOBAL APPEND PROPERTY EKE_LAYERS eke_${name})
+  if(EKE_TESTS AND tests)
+    eke_test(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE eke_${name})
+  endif()
+endfunction()
+
+# A GoogleTest executable whose cases ctest sees one by one.
+function(eke_test name)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE EKE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+endfunction()
