@@ -27,6 +27,16 @@ struct Clamp {
   friend bool operator==(const Clamp&, const Clamp&) = default;
 };
 
+// A quantization of an intermediate result: a QuantizeLinear and a DequantizeLinear (per tensor) between a
+// convolution and the addition fused after it. Never in a saved file.
+struct Rounding {
+  float scale = 0;  // 0: no rounding
+  std::int32_t zero_point = 0;
+  DType dtype = DType::u8;
+  bool active() const noexcept { return scale != 0; }
+  friend bool operator==(const Rounding&, const Rounding&) = default;
+};
+
 #define EKE_FIELDS(...)                                                 \
   template <class Self, class F>                                       \
   static void fields([[maybe_unused]] Self& self, [[maybe_unused]] F&& f) { __VA_ARGS__ }
@@ -35,14 +45,16 @@ struct Clamp {
 // --- convolution and matrix products -------------------------------------------------------------------------
 // Inputs x [N,C,spatial...], w [M,C/group,kernel...], optional b [M]. Empty vectors mean the defaults of ONNX.
 // Fused forms (after lowering only): optional further inputs `slope` [M] or [1] (a PReLU on the sum, before the
-// residual) and `residual` (added to the result, before the clamp); see src/ops/conv.cpp.
+// residual) and `residual` (added to the result, before the clamp); `mid` rounds the sum before the residual is
+// added (rule 6 of docs/integer-semantics.md). See src/ops/conv.cpp.
 struct Conv {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t group = 1;
+  Rounding mid;
   Clamp clamp;
   EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(group) EKE_FIELD(clamp))
+                 EKE_FIELD(group) EKE_FIELD(mid) EKE_FIELD(clamp))
   friend bool operator==(const Conv&, const Conv&) = default;
 };
 struct ConvTranspose {
