@@ -1,0 +1,100 @@
+// A compiled graph: steps with packed weights and planned memory, for one machine and one set of shapes. All
+// that can fail fails in compile(); after it, run neither throws nor allocates. A Plan is immutable and may
+// be shared by threads; each thread of control brings its own Scratch.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/isa.h"
+#include "base/threads.h"
+#include "graph/graph.h"
+#include "ops/op_def.h"
+#include "tensor/tensor.h"
+
+namespace eke {
+
+// How a rank-4 tensor lies in memory: as its type says, or with the channels innermost.
+enum class Layout : std::uint8_t { plain, nhwc };
+
+struct CompileOptions {
+  std::optional<Isa> isa;            // default: selected_isa()
+  bool reference_only = false;       // every step is OpDef::eval: for tests and for comparing
+  std::vector<std::string> observe;  // values that must exist in memory for run_observed, by name
+};
+
+// What a step is, for reports.
+struct StepInfo {
+  std::string name;    // of the node; for steps that the plan adds, of the value that they convert
+  std::string op;      // "Conv", "Relu", "to nhwc"
+  std::string tactic;  // "gemm_u8s8_6x64c4_avx512vnni", "reference", ...
+  std::string note;    // why this tactic and no faster one; empty when there is nothing to say
+  Type type;           // of the first output
+  Cost cost;
+};
+
+// What run_observed hands out after the step that makes a value: dense data in the given layout, in the
+// stored dtype (float32 in a float plan), valid during the call.
+struct Observed {
+  std::size_t index;  // into CompileOptions::observe
+  TensorView view;    // its shape is the graph's (NCHW order); the bytes lie as `layout` says
+  Layout layout;
+};
+using ObserveFn = std::function<void(const Observed&)>;
+
+struct PlanState;
+class Scratch;
+
+class Plan {
+ public:
+  explicit Plan(std::shared_ptr<const PlanState> state) : state_(std::move(state)) {}
+
+  const std::vector<Type>& input_types() const noexcept;
+  const std::vector<Type>& output_types() const noexcept;
+  const std::vector<StepInfo>& steps() const noexcept;
+  std::size_t arena_bytes() const noexcept;   // peak of activations, as planned
+  std::size_t weight_bytes() const noexcept;  // packed constants
+
+  // Views must have exactly the types of input_types() and output_types().
+  void run(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
+           Scratch& scratch) const noexcept;
+
+  // As run, and calls `observe` for each observed value when it has been made.
+  void run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
+                    Scratch& scratch, const ObserveFn& observe) const;
+
+  // As run, and adds the nanoseconds of each step to `step_ns` (one entry a step).
+  void run_timed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs, Scratch& scratch,
+                 std::span<std::int64_t> step_ns) const noexcept;
+
+  // Allocates its outputs: for tests and tools.
+  std::vector<Tensor> run(const std::vector<Tensor>& inputs, Scratch& scratch) const;
+
+  const PlanState& state() const noexcept { return *state_; }
+
+ private:
+  std::shared_ptr<const PlanState> state_;
+};
+
+// The memory of one caller: the arena, and the threads that the steps are split over (which must outlive it).
+class Scratch {
+ public:
+  Scratch(const Plan& plan, const Threads& threads);
+  std::byte* arena() noexcept { return arena_; }
+  const Threads& threads() const noexcept { return threads_; }
+
+ private:
+  std::unique_ptr<std::byte[]> memory_;
+  std::byte* arena_;
+  const Threads& threads_;
+};
+
+// `graph` is specialized (all types known). Runs the lowering passes, then chooses a tactic for each node.
+// Throws an Error that names the node when something has no form that can run.
+Plan compile(const Graph& graph, const CompileOptions& options = {});
+
+}  // namespace eke
