@@ -1,0 +1,55 @@
+# The front door. `make demo` and `make test` need nothing but Debian 12 or 13: they install what is missing
+# (with sudo where not root), configure, build, and then do their job. Everything else is CMake.
+SHELL := /bin/bash
+PRESET ?= release
+JOBS ?= $(shell nproc)
+BUILD := build/$(PRESET)
+ifneq ($(shell command -v ccache),)
+export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
+endif
+
+.PHONY: help setup configure build test demo bench fuzz format install clean
+
+help:
+	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
+	@echo "make test      build everything and run all tests"
+	@echo "make build     build the library and the command: build/release/bin/eke"
+	@echo "make bench     run the micro-benchmarks"
+	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
+	@echo "make format    format the sources as .clang-format says"
+	@echo "make install   install under PREFIX (/usr/local)"
+	@echo "make clean     remove build/"
+	@echo "Variables: PRESET=release|debug|asan|tsan, JOBS=$(JOBS)"
+
+setup:
+	@scripts/setup.sh build
+
+configure: setup
+	cmake --preset $(PRESET) $(CMAKE_FLAGS)
+
+build: configure
+	cmake --build --preset $(PRESET) -j $(JOBS)
+
+test: build
+	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+demo: build
+	@scripts/setup.sh demo
+	@scripts/demo.sh $(BUILD)/bin/eke
+
+bench: CMAKE_FLAGS += -DEKE_BENCHMARKS=ON
+bench: build
+	@scripts/run_benchmarks.sh $(BUILD)
+
+fuzz:
+	@scripts/setup.sh ci
+	@scripts/run_fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+format:
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+install: build
+	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	rm -rf build

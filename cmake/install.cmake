@@ -1,0 +1,32 @@
+# One static library from the objects of all layers, and the CMake package that finds it: eke::eke.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+get_property(layers GLOBAL PROPERTY EKE_LAYERS)
+get_property(libraries GLOBAL PROPERTY EKE_LIBRARIES)
+list(REMOVE_DUPLICATES libraries)
+list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
+add_library(libeke STATIC ${objects})
+set_target_properties(libeke PROPERTIES OUTPUT_NAME eke EXPORT_NAME eke LINKER_LANGUAGE CXX)
+target_compile_features(libeke INTERFACE cxx_std_20)
+target_include_directories(libeke INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+# Found by path at build time, by name from an installed package: the prefix may move to another machine.
+foreach(library ${libraries})
+  if(IS_ABSOLUTE ${library})
+    get_filename_component(name ${library} NAME_WE)
+    string(REGEX REPLACE "^lib" "" name ${name})
+    target_link_libraries(libeke PRIVATE $<BUILD_INTERFACE:${library}> $<INSTALL_INTERFACE:${name}>)
+  else()
+    target_link_libraries(libeke PRIVATE ${library})
+  endif()
+endforeach()
+
+install(TARGETS libeke EXPORT ekeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/eke DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT ekeTargets NAMESPACE eke:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/ekeConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/ekeConfig.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/ekeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/ekeConfig.cmake ${PROJECT_BINARY_DIR}/ekeConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
