@@ -8,6 +8,10 @@ function(eke_layer name)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  if(NOT sources)  # a layer of headers alone
+    set(sources ${PROJECT_BINARY_DIR}/${name}_empty.cpp)
+    file(CONFIGURE OUTPUT ${sources} CONTENT "")
+  endif()
   add_library(eke_${name} STATIC ${sources})
   target_include_directories(eke_${name} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
