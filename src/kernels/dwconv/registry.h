@@ -1,0 +1,55 @@
+// The depthwise kernels of this build and the packing of their weights.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "kernels/dwconv/dwconv.h"
+#include "kernels/registry.h"
+
+namespace eke::kernels {
+
+// How packed int8 weights lie; channels are padded with zeros to a multiple of 16, taps to a multiple of the
+// group.
+enum class DwconvLayout : std::uint8_t {
+  plain,  // [taps][channels]
+  pairs,  // [channels/16][taps/2][16][2], the 16 channels in the order of 16-bit unpacking: 0-3, 8-11, 4-7,
+          // 12-15
+  quads,  // blocks of 64, then 32, then 16 channels, each [taps/4][4][lanes][4 channels][4 taps]: lane l of
+          // part p holds the channels 16 l + 4 p ...
+};
+
+struct DwconvU8S8Kernel {
+  std::string_view name;
+  Isa isa;
+  DwconvU8S8Fn run;
+  DwconvLayout layout;
+};
+struct DwconvF32Kernel {
+  std::string_view name;
+  Isa isa;
+  DwconvF32Fn run;
+};
+
+// Best first; the last is scalar.
+std::span<const DwconvU8S8Kernel> dwconv_u8s8_kernels() noexcept;
+std::span<const DwconvF32Kernel> dwconv_f32_kernels() noexcept;
+inline const DwconvU8S8Kernel& select_dwconv_u8s8(Isa isa) noexcept {
+  return select(dwconv_u8s8_kernels(), isa);
+}
+inline const DwconvF32Kernel& select_dwconv_f32(Isa isa) noexcept {
+  return select(dwconv_f32_kernels(), isa);
+}
+
+// Bytes of the packed weights of that many channels.
+std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps) noexcept;
+std::size_t packed_bytes(const DwconvF32Kernel& kernel, std::size_t channels, std::size_t taps) noexcept;
+
+// Packs weights [channels][taps] into `packed`, which has packed_bytes(...) bytes.
+void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, const std::int8_t* weights,
+          std::int8_t* packed) noexcept;
+void pack(const DwconvF32Kernel& kernel, std::size_t channels, std::size_t taps, const float* weights,
+          float* packed) noexcept;
+
+}  // namespace eke::kernels

@@ -1,0 +1,53 @@
+// Matrix product over row pointers: convolution without im2col, Gemm and MatMul. One call computes m pixels
+// by n output channels; a pixel reads `taps` rows of k values each (1 tap: a 1x1 convolution or a Gemm; 9: a
+// 3x3 convolution).
+//
+//   out[i][j] = epilogue(bias[j] + sum over t, c of rows[i * row_stride + t][offset + c] * weight[j][t][c])
+//
+// Packed weights: panels of nr output channels, [n/nr][taps][k/kr][nr][kr], padded with zeros in n and k, so
+// that a range of output channels that starts at a multiple of nr is a range of panels. Kernels read up to
+// kSlackBytes past the k values of a row; what is there meets zero weights (f32 kernels do not use it at
+// all). A padding pixel is a pointer to a row of zero points (u8) or zeros (f32). Rows whose channels lie
+// next to each other in memory (the kernel width of a first layer with few channels) may be given as one
+// longer row.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/epilogue.h"
+
+namespace eke::kernels {
+
+struct GemmU8S8Args {
+  const std::uint8_t* const* rows = nullptr;  // [m][row_stride], the first `taps` of each are used
+  std::ptrdiff_t row_stride = 0;              // pointers from one pixel to the next
+  std::ptrdiff_t offset = 0;                  // values to skip in every row: the group's first channel
+  int m = 0, n = 0, taps = 0, k = 0;          // each at least 1
+  const std::int8_t* weights = nullptr;       // packed
+  Epilogue epilogue;
+  void* out = nullptr;            // [m][n] of the epilogue's output kind
+  std::ptrdiff_t out_stride = 0;  // bytes from one pixel to the next
+};
+using GemmU8S8Fn = void (*)(const GemmU8S8Args&) noexcept;
+
+// y = bias + sum; y = y * slope where y < 0; y = y + residual; y = min(max(y, lo), hi). The sum starts with
+// the bias and takes taps and channels in order, one fused multiply-add each, so every kernel gives the same
+// bits.
+struct GemmF32Args {
+  const float* const* rows = nullptr;
+  std::ptrdiff_t row_stride = 0;
+  std::ptrdiff_t offset = 0;
+  int m = 0, n = 0, taps = 0, k = 0;
+  const float* weights = nullptr;      // packed with kr = 1
+  const float* bias = nullptr;         // required
+  const float* slope = nullptr;        // null: none
+  const float* residual = nullptr;     // null: none
+  std::ptrdiff_t residual_stride = 0;  // bytes from one pixel to the next
+  float lo = -__builtin_inff(), hi = __builtin_inff();
+  float* out = nullptr;           // [m][n]
+  std::ptrdiff_t out_stride = 0;  // bytes from one pixel to the next
+};
+using GemmF32Fn = void (*)(const GemmF32Args&) noexcept;
+
+}  // namespace eke::kernels

@@ -1,0 +1,45 @@
+// The matrix-product kernels of this build and the packing of their weights.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "kernels/gemm/gemm.h"
+#include "kernels/registry.h"
+
+namespace eke::kernels {
+
+struct GemmU8S8Kernel {
+  std::string_view name;
+  Isa isa;
+  GemmU8S8Fn run;
+  int mr, nr, kr;
+};
+struct GemmF32Kernel {
+  std::string_view name;
+  Isa isa;
+  GemmF32Fn run;
+  int mr, nr;
+};
+
+// Best first; the last is scalar.
+std::span<const GemmU8S8Kernel> gemm_u8s8_kernels() noexcept;
+std::span<const GemmF32Kernel> gemm_f32_kernels() noexcept;
+inline const GemmU8S8Kernel& select_gemm_u8s8(Isa isa) noexcept { return select(gemm_u8s8_kernels(), isa); }
+inline const GemmF32Kernel& select_gemm_f32(Isa isa) noexcept { return select(gemm_f32_kernels(), isa); }
+
+// Bytes of the packed weights of n output channels; a panel (nr channels) is packed_bytes(kernel, nr, taps,
+// k).
+std::size_t packed_bytes(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps,
+                         std::size_t k) noexcept;
+std::size_t packed_bytes(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps,
+                         std::size_t k) noexcept;
+
+// Packs weights [n][taps][k] into `packed`, which has packed_bytes(...) bytes.
+void pack(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k,
+          const std::int8_t* weights, std::int8_t* packed) noexcept;
+void pack(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k, const float* weights,
+          float* packed) noexcept;
+
+}  // namespace eke::kernels
