@@ -68,25 +68,6 @@ void check_per_channel(const Operand& value, std::int64_t channels, bool or_one,
         name, to_string(shape), channels, channels);
 }
 
-// Calls f(index of the kernel element, index of the input element) for the taps of a window that lie inside
-// the input.
-template <class F>
-void for_taps(const Geometry& g, std::int64_t od, std::int64_t oh, std::int64_t ow, F&& f) {
-  for (std::int64_t kd = 0; kd < g.d().kernel; ++kd) {
-    const std::int64_t id = g.d().start(od) + kd * g.d().dilation;
-    if (id < 0 || id >= g.d().in) continue;
-    for (std::int64_t kh = 0; kh < g.h().kernel; ++kh) {
-      const std::int64_t ih = g.h().start(oh) + kh * g.h().dilation;
-      if (ih < 0 || ih >= g.h().in) continue;
-      for (std::int64_t kw = 0; kw < g.w().kernel; ++kw) {
-        const std::int64_t iw = g.w().start(ow) + kw * g.w().dilation;
-        if (iw < 0 || iw >= g.w().in) continue;
-        f((kd * g.h().kernel + kh) * g.w().kernel + kw, (id * g.h().in + ih) * g.w().in + iw);
-      }
-    }
-  }
-}
-
 // Calls store(output element, output channel, sum of product(x element, w element, output channel)).
 template <class Sum, class Product, class Store>
 void convolve(const ConvShape& s, Product&& product, Store&& store) {

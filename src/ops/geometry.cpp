@@ -120,4 +120,14 @@ Geometry transposed_geometry(const op::ConvTranspose& a, const Shape& x,
   return g;
 }
 
+std::int64_t taps_inside(const Window& w, std::int64_t i, bool with_padding) noexcept {
+  const std::int64_t lo = with_padding ? -w.pad_begin : 0, hi = w.in + (with_padding ? w.pad_end : 0);
+  std::int64_t taps = 0;
+  for (std::int64_t k = 0; k < w.kernel; ++k) {
+    const std::int64_t at = w.start(i) + k * w.dilation;
+    taps += at >= lo && at < hi;
+  }
+  return taps;
+}
+
 }  // namespace eke
