@@ -51,7 +51,7 @@ struct QuantRule {
     own_scale,     // computes new values: its output has a range of its own
   };
   Kind kind = Kind::float_only;
-  int weight = -1, weight_axis = 0, bias = -1;
+  int weight = -1, weight_axis = 0, bias = -1;  // see also weight_axis() below
 };
 
 struct Cost {
@@ -81,11 +81,18 @@ struct OpDef {
   // Null: no MACs, bytes of all inputs and outputs.
   Cost (*cost)(const Op& op, std::span<const Type> in, std::span<const Type> out) = nullptr;
 
+  // The opset that these attributes need in a file. Null: OnnxName::since, whatever they are.
+  int (*opset)(const Op& op) = nullptr;
+
   // Bit i: the value of input i decides output types, so inference needs it as a constant.
   std::uint32_t shape_inputs = 0;
 };
 
 const OpDef& def(const Op& op);
+
+// The axis of a weighted operator's weights that runs over its output channels: QuantRule::weight_axis, except
+// for a Gemm whose weights are stored [N,K].
+int weight_axis(const Op& op);
 
 // The definition that reads an ONNX operator, with its prototype; null when the project lacks it.
 struct OnnxMatch {

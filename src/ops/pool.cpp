@@ -159,6 +159,11 @@ void eval_average_pool(const Op& op, std::span<const TensorView> in, std::span<c
   });
 }
 
+int average_pool_opset(const Op& op) {
+  const op::Ints& dilations = attributes<op::AveragePool>(op).dilations;
+  return std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; }) ? 19 : 11;
+}
+
 // --- LpPool
 // -------------------------------------------------------------------------------------------------------
 
@@ -285,7 +290,8 @@ std::vector<OpDef> pool_ops() {
        .onnx = {{"AveragePool", op::AveragePool{}, 11}},
        .infer = infer_average_pool,
        .eval = eval_average_pool,
-       .quant = own_scale},
+       .quant = own_scale,
+       .opset = average_pool_opset},
       {.kind = op::LpPool{},
        .onnx = {{"LpPool", op::LpPool{}, 18}},
        .infer = infer_lp_pool,

@@ -101,6 +101,14 @@ std::vector<Type> infer_quantize(const Op& op, std::span<const Operand> in) {
   return {checked(dtype, x.shape)};
 }
 
+int quantize_opset(const Op& op) {
+  const auto& a = attributes<op::QuantizeLinear>(op);
+  if (a.block_size != 0 || a.output_dtype != 0) return 21;
+  return a.saturate != 1 ? 19 : 13;
+}
+
+int dequantize_opset(const Op& op) { return attributes<op::DequantizeLinear>(op).block_size != 0 ? 21 : 13; }
+
 // Lowering's form: rule 1 for a float tensor, rule 12 for a quantized one.
 void quantize_by_type(const TensorView& x, const MutTensorView& out) {
   const std::int64_t count = out.count();
@@ -197,11 +205,13 @@ std::vector<OpDef> quantize_ops() {
       {.kind = op::QuantizeLinear{},
        .onnx = {{"QuantizeLinear", op::QuantizeLinear{}, 13}},
        .infer = infer_quantize,
-       .eval = eval_quantize},
+       .eval = eval_quantize,
+       .opset = quantize_opset},
       {.kind = op::DequantizeLinear{},
        .onnx = {{"DequantizeLinear", op::DequantizeLinear{}, 13}},
        .infer = infer_dequantize,
-       .eval = eval_dequantize},
+       .eval = eval_dequantize,
+       .opset = dequantize_opset},
       {.kind = op::DynamicQuantizeLinear{},
        .onnx = {{"DynamicQuantizeLinear", op::DynamicQuantizeLinear{}, 11}},
        .infer = infer_dynamic,
