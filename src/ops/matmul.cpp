@@ -84,6 +84,8 @@ std::vector<Type> infer_gemm(const Op& op, std::span<const Operand> in) {
     return {checked(DType::f32, out)};
   }
   check_product_types(in);
+  check(is_float(a.dtype) || (gemm.alpha == 1 && gemm.beta == 1 && !gemm.clamp.active()),
+        "alpha {} and beta {}: a Gemm of integers needs 1 and 1", gemm.alpha, gemm.beta);
   if (const Operand c = operand(in, 2))
     check(c.type->shape.rank() <= 2 && broadcast(c.type->shape, out) == out, "C {} does not broadcast to {}",
           to_string(c.type->shape), to_string(out));
@@ -108,8 +110,7 @@ void gemm(const op::Gemm& op, const GemmShape& s, std::span<const TensorView> in
         out.as<T>()[i * s.n + j] = static_cast<T>(
             std::min(std::max(y, static_cast<double>(op.clamp.lo)), static_cast<double>(op.clamp.hi)));
       } else {
-        out.as<T>()[i * s.n + j] =
-            static_cast<T>(static_cast<S>(op.alpha) * sum + static_cast<S>(op.beta) * bias);
+        out.as<T>()[i * s.n + j] = static_cast<T>(sum + bias);
       }
     }
 }
