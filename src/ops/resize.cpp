@@ -321,66 +321,79 @@ std::vector<Type> infer_resize(const Op& op, std::span<const Operand> in) {
   return {moved(x, out)};
 }
 
-// Calls f(output element, whether it lies outside, its interpolated value) where at(i) is input element i.
-template <class At, class F>
-void interpolate(const std::vector<ResizeAxis>& axes, const Shape& in, const Shape& out, At&& at, F&& f) {
-  const Strides strides = dense_strides(in);
-  const auto rank = axes.size();
-  Strides o{};
-  const auto value = [&](auto&& self, std::size_t axis, std::int64_t offset) -> double {
-    if (axis == rank) return at(offset);
-    const ResizeAxis& a = axes[axis];
-    double sum = 0;
-    for (std::int64_t k = o[axis] * a.taps; k < (o[axis] + 1) * a.taps; ++k) {
-      const double weight = a.weight[static_cast<std::size_t>(k)];
-      // A tap of weight 0 is not read: 0 times infinity is not 0.
-      if (weight != 0)
-        sum += weight * self(self, axis + 1, offset + a.index[static_cast<std::size_t>(k)] * strides[axis]);
-    }
-    return sum;
-  };
-  for (std::int64_t i = 0, count = out.count(); i < count; ++i) {
-    bool outside = false;
-    for (std::size_t axis = 0; axis < rank; ++axis)
-      outside |= !axes[axis].outside.empty() && axes[axis].outside[static_cast<std::size_t>(o[axis])];
-    f(i, outside, outside ? 0 : value(value, 0, 0));
-    for (int axis = out.rank() - 1; axis >= 0; --axis) {
-      const auto k = static_cast<std::size_t>(axis);
-      if (++o[k] < out[axis]) break;
-      o[k] = 0;
+// Walks over the output's elements.
+class Sampler {
+ public:
+  Sampler(const std::vector<ResizeAxis>& axes, const TensorView& in, double zero_point)
+      : axes_(axes), in_(in), zero_point_(zero_point), strides_(dense_strides(in.shape())) {}
+
+  bool outside() const noexcept {
+    for (std::size_t axis = 0; axis < axes_.size(); ++axis)
+      if (!axes_[axis].outside.empty() && axes_[axis].outside[static_cast<std::size_t>(at_[axis])] != 0)
+        return true;
+    return false;
+  }
+
+  // The input element of an output that copies one.
+  std::int64_t source() const noexcept {
+    std::int64_t from = 0;
+    for (std::size_t axis = 0; axis < axes_.size(); ++axis)
+      from += axes_[axis].index[static_cast<std::size_t>(at_[axis])] * strides_[axis];
+    return from;
+  }
+
+  double interpolated() const noexcept { return interpolated(0, 0); }
+
+  void next() noexcept {
+    for (std::size_t axis = axes_.size(); axis-- > 0;) {
+      if (++at_[axis] < axes_[axis].out) return;
+      at_[axis] = 0;
     }
   }
+
+ private:
+  double interpolated(std::size_t axis, std::int64_t offset) const noexcept {
+    if (axis == axes_.size()) return element_as_double(in_, offset) - zero_point_;
+    const ResizeAxis& a = axes_[axis];
+    double sum = 0;
+    for (std::int64_t k = at_[axis] * a.taps; k < (at_[axis] + 1) * a.taps; ++k) {
+      const double weight = a.weight[static_cast<std::size_t>(k)];
+      // A tap of weight 0 is not read: 0 times infinity is not 0.
+      if (weight == 0) continue;
+      sum += weight * interpolated(axis + 1, offset + a.index[static_cast<std::size_t>(k)] * strides_[axis]);
+    }
+    return sum;
+  }
+
+  const std::vector<ResizeAxis>& axes_;
+  const TensorView in_;
+  const double zero_point_;
+  const Strides strides_;
+  Strides at_{};  // index of the output element
+};
+
+// Stores a real value where no quantization is involved: integers round and saturate.
+template <class T>
+void store_plain(const MutTensorView& out, std::int64_t i, double v) noexcept {
+  if constexpr (kIsFloat<T>)
+    out.as<T>()[i] = static_cast<T>(v);
+  else
+    out.as<T>()[i] =
+        static_cast<T>(quantized::sat(static_cast<float>(v), 0, quantized::bounds_of(out.dtype())));
 }
 
 // Moves elements of any type, quantized ones included.
 template <class T>
 void resize_nearest(const std::vector<ResizeAxis>& axes, const TensorView& in, const MutTensorView& out,
                     float extrapolation) {
-  const Strides strides = dense_strides(in.shape());
-  Strides o{};
-  const Shape& shape = out.shape();
-  for (std::int64_t i = 0, count = shape.count(); i < count; ++i) {
-    std::int64_t from = 0;
-    bool outside = false;
-    for (std::size_t axis = 0; axis < axes.size(); ++axis) {
-      const auto k = static_cast<std::size_t>(o[axis]);
-      from += axes[axis].index[k] * strides[axis];
-      outside |= !axes[axis].outside.empty() && axes[axis].outside[k];
-    }
-    out.as<T>()[i] = in.as<T>()[from];
-    if (outside) {
-      if (out.type->quant)
-        quantized::store_real(out, i, extrapolation);
-      else if constexpr (kIsFloat<T>)
-        out.as<T>()[i] = static_cast<T>(extrapolation);
-      else
-        out.as<T>()[i] = static_cast<T>(quantized::sat(extrapolation, 0, quantized::bounds_of(out.dtype())));
-    }
-    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-      const auto k = static_cast<std::size_t>(axis);
-      if (++o[k] < shape[axis]) break;
-      o[k] = 0;
-    }
+  Sampler sampler(axes, in, 0);
+  for (std::int64_t i = 0, count = out.count(); i < count; ++i, sampler.next()) {
+    if (!sampler.outside())
+      out.as<T>()[i] = in.as<T>()[sampler.source()];
+    else if (out.type->quant)
+      quantized::store_real(out, i, extrapolation);
+    else
+      store_plain<T>(out, i, static_cast<double>(extrapolation));
   }
 }
 
@@ -390,28 +403,20 @@ void resize_quantized(const std::vector<ResizeAxis>& axes, const TensorView& in,
   const quantized::Params x = quantized::params(*in.type), y = quantized::params(*out.type);
   const quantized::Bounds bounds = quantized::bounds_of(out.dtype());
   const auto k = static_cast<float>(static_cast<double>(x.scale) / static_cast<double>(y.scale));
-  interpolate(
-      axes, in.shape(), out.shape(),
-      [&](std::int64_t i) { return static_cast<double>(quantized::load(in, i) - x.zero_point); },
-      [&](std::int64_t i, bool outside, double v) {
-        const float scaled = outside ? extrapolation / y.scale : static_cast<float>(v) * k;
-        quantized::store(out, i, quantized::sat(scaled, y.zero_point, bounds));
-      });
+  Sampler sampler(axes, in, x.zero_point);
+  for (std::int64_t i = 0, count = out.count(); i < count; ++i, sampler.next()) {
+    const float v =
+        sampler.outside() ? extrapolation / y.scale : static_cast<float>(sampler.interpolated()) * k;
+    quantized::store(out, i, quantized::sat(v, y.zero_point, bounds));
+  }
 }
 
 template <class T>
 void resize_filtered(const std::vector<ResizeAxis>& axes, const TensorView& in, const MutTensorView& out,
                      float extrapolation) {
-  interpolate(
-      axes, in.shape(), out.shape(), [&](std::int64_t i) { return static_cast<double>(in.as<T>()[i]); },
-      [&](std::int64_t i, bool outside, double v) {
-        if (outside) v = static_cast<double>(extrapolation);
-        if constexpr (kIsFloat<T>)
-          out.as<T>()[i] = static_cast<T>(v);
-        else
-          out.as<T>()[i] =
-              static_cast<T>(quantized::sat(static_cast<float>(v), 0, quantized::bounds_of(out.dtype())));
-      });
+  Sampler sampler(axes, in, 0);
+  for (std::int64_t i = 0, count = out.count(); i < count; ++i, sampler.next())
+    store_plain<T>(out, i, sampler.outside() ? static_cast<double>(extrapolation) : sampler.interpolated());
 }
 
 void eval_resize(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
