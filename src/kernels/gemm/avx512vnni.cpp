@@ -1,12 +1,12 @@
 #ifdef __x86_64__
-#include "kernels/gemm/gemm.h"
 #include "kernels/simd/avx512.h"
+
 #include "kernels/simd/generic.h"
+
+#include "kernels/gemm/generic.h"
 
 namespace eke::kernels {
 namespace {
-
-constexpr int kNr = 16;
 
 inline __m512i broadcast4(const std::uint8_t* p) noexcept {
   std::int32_t x;
@@ -80,70 +80,6 @@ struct U8S8 {
       }
   }
 };
-
-struct F32 {
-  const GemmF32Args& a;
-  std::ptrdiff_t panel_values;
-
-  template <int M, int P>
-  void tile(int i0, int p0) const noexcept {
-    const float* w = a.weights + p0 * panel_values;
-    __m512 acc[M][P];
-    for (int p = 0; p < P; ++p) {
-      const __m512 bias = _mm512_loadu_ps(a.bias + (p0 + p) * kNr);
-      for (int i = 0; i < M; ++i) acc[i][p] = bias;
-    }
-    const float* const* rows = a.rows + i0 * a.row_stride;
-    for (int t = 0; t < a.taps; ++t) {
-      const float* x[M];
-      for (int i = 0; i < M; ++i) x[i] = rows[i * a.row_stride + t] + a.offset;
-      for (std::ptrdiff_t c = 0; c < a.k; ++c, w += kNr) {
-        __m512 weight[P];
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) weight[p] = _mm512_loadu_ps(w + p * panel_values);
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) {
-          const __m512 value = _mm512_set1_ps(x[i][c]);
-#pragma GCC unroll 8
-          for (int p = 0; p < P; ++p) acc[i][p] = _mm512_fmadd_ps(value, weight[p], acc[i][p]);
-        }
-      }
-    }
-    finish_tile<M, P>(acc, i0, p0);
-  }
-
-  template <int M, int P>
-  void finish_tile(const __m512 (&acc)[M][P], int i0, int p0) const noexcept {
-    alignas(64) float sums[M][P][kNr];
-    for (int i = 0; i < M; ++i)
-      for (int p = 0; p < P; ++p) _mm512_store_ps(sums[i][p], acc[i][p]);
-    for (int i = 0; i < M; ++i)
-      for (int p = 0; p < P; ++p) {
-        const int c = (p0 + p) * kNr;
-        finish(a, load(sums[i][p]), c, at_most_16(a.n - c), i0 + i);
-      }
-  }
-};
-
-// Calls tile<M, P> for a runtime m in 1..M.
-template <int M, int P, class Kernel>
-inline void tile_of(const Kernel& kernel, int m, int i0, int p0) noexcept {
-  if constexpr (M > 1) {
-    if (m < M) return tile_of<M - 1, P>(kernel, m, i0, p0);
-  }
-  kernel.template tile<M, P>(i0, p0);
-}
-
-// All pixels by P panels, in tiles of nearly equal height, at most M.
-template <int M, int P, class Kernel>
-inline void column(const Kernel& kernel, int p0) noexcept {
-  int tiles = (kernel.a.m + M - 1) / M;
-  for (int i0 = 0; tiles > 0; --tiles) {
-    const int m = (kernel.a.m - i0 + tiles - 1) / tiles;
-    tile_of<M, P>(kernel, m, i0, p0);
-    i0 += m;
-  }
-}
 
 // Many pixels: 6 x 4, 8 x 3 or 12 x 2 panels fill the registers. Few pixels: more panels, so that the sums
 // stay independent.
