@@ -1,6 +1,7 @@
 // Checked access to the operands of an operator, for the infer and eval functions of OpDefs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -94,6 +95,14 @@ inline void attribute_to_input(OnnxNode& node, Graph& graph, const std::string& 
   if (!ints) return;
   const Shape shape{static_cast<std::int64_t>(ints->size())};
   add_input(node, graph, index, name, Tensor::from<std::int64_t>(shape, std::span(*ints)));
+}
+
+// The type of a value before inference: known for constants and graph inputs, null for what nodes compute.
+inline const Type* type_before_inference(const Graph& graph, ValueId id) {
+  if (id == kNoValue) return nullptr;
+  const bool known =
+      graph.constant(id) || std::find(graph.inputs.begin(), graph.inputs.end(), id) != graph.inputs.end();
+  return known ? &graph[id].type : nullptr;
 }
 
 // The arguments of infer and eval, where `op` is known to hold an A.

@@ -326,14 +326,12 @@ constexpr std::int64_t kOnnxDType[] = {1, 11, 10, 16, 3, 2, 5, 4, 6, 12, 7, 13, 
 void upgrade_cast(OnnxNode& node, Graph& graph) {
   if (node.type != "CastLike") return;
   check(node.in.size() == 2 && node.in[1] != kNoValue, "CastLike takes two inputs");
-  const ValueId like = node.in[1];
-  const bool known = graph.constant(like) != nullptr ||
-                     std::find(graph.inputs.begin(), graph.inputs.end(), like) != graph.inputs.end();
-  check(known,
+  const Type* like = type_before_inference(graph, node.in[1]);
+  check(like != nullptr,
         "CastLike copies the type of '{}', which is computed; only graph inputs and constants are supported",
-        graph[like].name);
+        graph[node.in[1]].name);
   node.type = "Cast";
-  node.attributes["to"] = kOnnxDType[static_cast<std::size_t>(graph[like].type.dtype)];
+  node.attributes["to"] = kOnnxDType[static_cast<std::size_t>(like->dtype)];
   node.in.resize(1);
 }
 
