@@ -51,9 +51,13 @@ struct Graph {
   ValueId add_node(Op op, std::vector<ValueId> in, std::string name, std::vector<std::string> out_names = {});
 };
 
-// Throws an Error that names the node and the rule when the graph is not well formed: ids in range, each value
-// defined once and before its use, names unique, inputs and outputs valid, constants agreeing with their types.
+// Throws an Error that names the node and the rule when the graph is not well formed: ids in range, each
+// value defined once and before its use, names unique, inputs and outputs valid, constants agreeing with
+// their types.
 void verify(const Graph& graph);
+
+// How messages name a node: "node 'conv1' (Conv)"; one without a name by what it makes.
+std::string describe(const Graph& graph, const Node& node);
 
 // Indexes that many passes need; they go stale when the graph changes.
 std::vector<int> producers(const Graph& graph);               // per value: index of its node, or -1
@@ -64,7 +68,8 @@ ValueId find_value(const Graph& graph, std::string_view name);  // kNoValue when
 
 // Makes every reader of `from`, and the graph's outputs, read `to` instead.
 void replace_uses(Graph& graph, ValueId from, ValueId to);
-// Drops values that nothing refers to and renumbers the rest; keeps order.
+// Drops values that nothing refers to and renumbers the rest: inputs, constants, then what the nodes make, in
+// order. Equal graphs made in different ways become equal values.
 void compact(Graph& graph);
 // Puts nodes into an order in which each value is defined before its use; throws and names a node of a cycle.
 void sort_nodes(Graph& graph);

@@ -1,5 +1,5 @@
 // Softmax of float rows: out = exp(x - max) / sum(exp(x - max)). The sum runs in 16 interleaved lanes on
-// every tier, so all tiers give the same bits; |error| <= 1e-6 * exact, plus the rounding of the sum. `out`
+// every tier, so all tiers give the same bits; |error| <= 1e-6 * exact beyond the rounding of x - max. `out`
 // may be `in`.
 #pragma once
 

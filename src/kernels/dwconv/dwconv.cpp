@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/dwconv/registry.h"
+
+namespace eke::kernels {
+
+#define EKE_DWCONV_U8S8(name, isa, layout) void name(const DwconvU8S8Args&) noexcept;
+#define EKE_DWCONV_F32(name, isa) void name(const DwconvF32Args&) noexcept;
+#include "kernels/dwconv/kernels.inc"
+#undef EKE_DWCONV_U8S8
+#undef EKE_DWCONV_F32
+
+namespace {
+
+constexpr DwconvU8S8Kernel kU8S8[] = {
+#define EKE_DWCONV_U8S8(name, isa, layout) {#name, Isa::isa, name, DwconvLayout::layout},
+#define EKE_DWCONV_F32(...)
+#include "kernels/dwconv/kernels.inc"
+#undef EKE_DWCONV_U8S8
+#undef EKE_DWCONV_F32
+};
+
+constexpr DwconvF32Kernel kF32[] = {
+#define EKE_DWCONV_U8S8(...)
+#define EKE_DWCONV_F32(name, isa) {#name, Isa::isa, name},
+#include "kernels/dwconv/kernels.inc"
+#undef EKE_DWCONV_U8S8
+#undef EKE_DWCONV_F32
+};
+
+std::size_t round_up(std::size_t x, std::size_t multiple) noexcept {
+  return (x + multiple - 1) / multiple * multiple;
+}
+
+// Where the weight of channel c and tap t lies.
+std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, std::size_t c,
+                  std::size_t t) noexcept {
+  switch (layout) {
+    case DwconvLayout::pairs: {
+      const std::size_t in_block = c % 16, quad = in_block / 4;
+      const std::size_t slot = (quad % 2 * 2 + quad / 2) * 4 + in_block % 4;
+      return (c / 16 * round_up(taps, 2) + t / 2 * 2) * 16 + slot * 2 + t % 2;
+    }
+    case DwconvLayout::quads: {
+      const std::size_t padded = round_up(channels, 16), whole = padded / 64 * 64;
+      std::size_t first = c / 64 * 64, width = 64;
+      if (first == whole) {
+        width = padded % 64 >= 32 ? 32 : 16;
+        if (width == 32 && c >= whole + 32) first += 32, width = 16;
+      }
+      const std::size_t in_block = c - first, lanes = width / 16;
+      const std::size_t part = in_block % 16 / 4, lane = in_block / 16;
+      return first * round_up(taps, 4) + t / 4 * 4 * width + ((part * lanes + lane) * 4 + in_block % 4) * 4 +
+             t % 4;
+    }
+    default:
+      return t * channels + c;
+  }
+}
+
+}  // namespace
+
+std::span<const DwconvU8S8Kernel> dwconv_u8s8_kernels() noexcept { return kU8S8; }
+std::span<const DwconvF32Kernel> dwconv_f32_kernels() noexcept { return kF32; }
+
+std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps) noexcept {
+  switch (kernel.layout) {
+    case DwconvLayout::pairs:
+      return round_up(channels, 16) * round_up(taps, 2);
+    case DwconvLayout::quads:
+      return round_up(channels, 16) * round_up(taps, 4);
+    default:
+      return channels * taps;
+  }
+}
+
+std::size_t packed_bytes(const DwconvF32Kernel&, std::size_t channels, std::size_t taps) noexcept {
+  return round_up(channels, 16) * taps * sizeof(float);
+}
+
+void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, const std::int8_t* weights,
+          std::int8_t* packed) noexcept {
+  std::fill_n(packed, packed_bytes(kernel, channels, taps), std::int8_t{0});
+  for (std::size_t c = 0; c < channels; ++c)
+    for (std::size_t t = 0; t < taps; ++t) packed[place(kernel.layout, channels, taps, c, t)] = *weights++;
+}
+
+void pack(const DwconvF32Kernel&, std::size_t channels, std::size_t taps, const float* weights,
+          float* packed) noexcept {
+  const std::size_t padded = round_up(channels, 16);
+  std::fill_n(packed, padded * taps, 0.0f);
+  for (std::size_t c = 0; c < channels; ++c)
+    for (std::size_t t = 0; t < taps; ++t) packed[t * padded + c] = *weights++;
+}
+
+}  // namespace eke::kernels

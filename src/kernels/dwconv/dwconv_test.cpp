@@ -1,0 +1,125 @@
+#include "kernels/dwconv/registry.h"
+#include "kernels/testing.h"
+
+namespace eke::kernels {
+namespace {
+
+using testing::Buffer;
+using testing::Epilogues;
+using testing::KernelTest;
+
+struct Size {
+  int pixels, channels, taps;
+};
+
+std::vector<Size> sizes() {
+  std::vector<Size> result;
+  for (int channels = 1; channels <= 200; ++channels) result.push_back({2, channels, channels % 2 ? 9 : 25});
+  for (int taps = 1; taps <= 50; ++taps) result.push_back({3, 72, taps});
+  for (int pixels = 1; pixels <= 9; ++pixels) result.push_back({pixels, 33, 9});
+  return result;
+}
+
+// Pixels overlap as in a convolution of stride 1: the next pixel's pointers start one column later.
+template <class T>
+std::vector<const T*> overlapping(Size s, T* data, int row_stride) {
+  std::vector<const T*> pointers;
+  for (int i = 0; i < (s.pixels - 1) * row_stride + s.taps; ++i)
+    pointers.push_back(data + i * s.channels + i % 3);
+  return pointers;
+}
+
+std::size_t count(int n) { return static_cast<std::size_t>(n); }
+
+class DwconvU8S8 : public KernelTest<DwconvU8S8Kernel> {
+ protected:
+  void compare(Size s, int variant, bool extreme) {
+    const int row_stride = s.taps > 2 ? 3 : 1;
+    Buffer<std::uint8_t> values(count(((s.pixels - 1) * row_stride + s.taps) * s.channels + 2), [&] {
+      return static_cast<std::uint8_t>(extreme ? uniform(0, 7) ? 255 : 0 : uniform(0, 255));
+    });
+    Buffer<std::int8_t> weights(count(s.channels * s.taps), [&] {
+      return static_cast<std::int8_t>(extreme ? uniform(0, 7) ? 127 : -127 : uniform(-127, 127));
+    });
+    Epilogues epilogues(s.pixels, s.channels, (extreme ? 20000 : 4000) * s.taps, random);
+    const auto rows = overlapping(s, values.data(), row_stride);
+    DwconvU8S8Args a;
+    a.rows = rows.data();
+    a.row_stride = row_stride;
+    a.pixels = s.pixels, a.channels = s.channels, a.taps = s.taps;
+    a.epilogue = epilogues.make(variant);
+    a.out_stride = s.channels * (a.epilogue.output == OutputKind::u8 ? 1 : 4) + 4;
+    const auto run = [&](const DwconvU8S8Kernel& kernel) {
+      Buffer<std::int8_t> packed(packed_bytes(kernel, count(s.channels), count(s.taps)));
+      pack(kernel, count(s.channels), count(s.taps), weights.data(), packed.data());
+      Buffer<std::uint8_t> out(count(s.pixels) * static_cast<std::size_t>(a.out_stride));
+      a.weights = packed.data();
+      a.out = out.data();
+      kernel.run(a);
+      return out;
+    };
+    EXPECT_TRUE(run(GetParam()) == run(dwconv_u8s8_kernels().back()))
+        << s.pixels << " pixels, " << s.channels << " channels, " << s.taps << " taps, epilogue " << variant;
+  }
+};
+
+TEST_P(DwconvU8S8, EqualsOracle) {
+  int variant = 0;
+  for (const Size& size : sizes()) compare(size, variant++ % Epilogues::kVariants, false);
+}
+
+TEST_P(DwconvU8S8, EveryEpilogueEqualsOracle) {
+  for (int variant = 0; variant < Epilogues::kVariants; ++variant)
+    for (int taps : {9, 25, 5}) compare({3, 117, taps}, variant, false);
+}
+
+TEST_P(DwconvU8S8, DoesNotSaturateInside) {
+  for (int variant : {0, 4, 10})
+    for (int taps : {2, 9, 25, 49}) compare({3, 85, taps}, variant, true);
+}
+
+EKE_TEST_ROWS(DwconvU8S8, dwconv_u8s8_kernels());
+
+class DwconvF32 : public KernelTest<DwconvF32Kernel> {
+ protected:
+  void compare(Size s, int variant) {
+    const auto value = [&] { return real(-1.0f, 1.0f); };
+    const int row_stride = s.taps > 2 ? 3 : 1;
+    const auto channels = count(s.channels);
+    Buffer<float> values(count(((s.pixels - 1) * row_stride + s.taps) * s.channels + 2), value),
+        weights(channels * count(s.taps), value), bias(channels + kChannelSlack, value),
+        slope(channels + kChannelSlack, value), residual(count(s.pixels) * (channels + 3), value);
+    const auto rows = overlapping(s, values.data(), row_stride);
+    DwconvF32Args a;
+    a.rows = rows.data();
+    a.row_stride = row_stride;
+    a.pixels = s.pixels, a.channels = s.channels, a.taps = s.taps;
+    a.bias = bias.data();
+    if (variant & 1) a.slope = slope.data();
+    if (variant & 2) a.residual = residual.data();
+    a.residual_stride = static_cast<std::ptrdiff_t>((channels + 3) * sizeof(float));
+    if (variant & 4) a.lo = 0, a.hi = 0.5f;
+    a.out_stride = static_cast<std::ptrdiff_t>((channels + 1) * sizeof(float));
+    const auto run = [&](const DwconvF32Kernel& kernel) {
+      Buffer<float> packed(packed_bytes(kernel, channels, count(s.taps)) / sizeof(float));
+      pack(kernel, channels, count(s.taps), weights.data(), packed.data());
+      Buffer<float> out(count(s.pixels) * (channels + 1));
+      a.weights = packed.data();
+      a.out = out.data();
+      kernel.run(a);
+      return out;
+    };
+    EXPECT_TRUE(run(GetParam()) == run(dwconv_f32_kernels().back()))
+        << s.pixels << " pixels, " << s.channels << " channels, " << s.taps << " taps, variant " << variant;
+  }
+};
+
+TEST_P(DwconvF32, EqualsOracle) {
+  int variant = 0;
+  for (const Size& size : sizes()) compare(size, variant++ % 8);
+}
+
+EKE_TEST_ROWS(DwconvF32, dwconv_f32_kernels());
+
+}  // namespace
+}  // namespace eke::kernels

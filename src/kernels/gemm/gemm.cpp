@@ -1,0 +1,72 @@
+#include <algorithm>
+
+#include "kernels/gemm/registry.h"
+
+namespace eke::kernels {
+
+#define EKE_GEMM_U8S8(name, isa, mr, nr, kr) void name(const GemmU8S8Args&) noexcept;
+#define EKE_GEMM_F32(name, isa, mr, nr) void name(const GemmF32Args&) noexcept;
+#include "kernels/gemm/kernels.inc"
+#undef EKE_GEMM_U8S8
+#undef EKE_GEMM_F32
+
+namespace {
+
+constexpr GemmU8S8Kernel kU8S8[] = {
+#define EKE_GEMM_U8S8(name, isa, mr, nr, kr) {#name, Isa::isa, name, mr, nr, kr},
+#define EKE_GEMM_F32(...)
+#include "kernels/gemm/kernels.inc"
+#undef EKE_GEMM_U8S8
+#undef EKE_GEMM_F32
+};
+
+constexpr GemmF32Kernel kF32[] = {
+#define EKE_GEMM_U8S8(...)
+#define EKE_GEMM_F32(name, isa, mr, nr) {#name, Isa::isa, name, mr, nr},
+#include "kernels/gemm/kernels.inc"
+#undef EKE_GEMM_U8S8
+#undef EKE_GEMM_F32
+};
+
+std::size_t round_up(std::size_t x, std::size_t multiple) noexcept {
+  return (x + multiple - 1) / multiple * multiple;
+}
+
+template <class T>
+void pack(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, std::size_t kr, const T* weights,
+          T* packed) noexcept {
+  const std::size_t depth = round_up(k, kr);
+  std::fill_n(packed, round_up(n, nr) * taps * depth, T{});
+  for (std::size_t j = 0; j < n; ++j)
+    for (std::size_t t = 0; t < taps; ++t)
+      for (std::size_t c = 0; c < k; ++c)
+        packed[((j / nr * taps + t) * depth + c / kr * kr) * nr + j % nr * kr + c % kr] = *weights++;
+}
+
+}  // namespace
+
+std::span<const GemmU8S8Kernel> gemm_u8s8_kernels() noexcept { return kU8S8; }
+std::span<const GemmF32Kernel> gemm_f32_kernels() noexcept { return kF32; }
+
+std::size_t packed_bytes(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps,
+                         std::size_t k) noexcept {
+  return round_up(n, static_cast<std::size_t>(kernel.nr)) * taps *
+         round_up(k, static_cast<std::size_t>(kernel.kr));
+}
+
+std::size_t packed_bytes(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps,
+                         std::size_t k) noexcept {
+  return round_up(n, static_cast<std::size_t>(kernel.nr)) * taps * k * sizeof(float);
+}
+
+void pack(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k,
+          const std::int8_t* weights, std::int8_t* packed) noexcept {
+  pack(n, taps, k, static_cast<std::size_t>(kernel.nr), static_cast<std::size_t>(kernel.kr), weights, packed);
+}
+
+void pack(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k, const float* weights,
+          float* packed) noexcept {
+  pack(n, taps, k, static_cast<std::size_t>(kernel.nr), 1, weights, packed);
+}
+
+}  // namespace eke::kernels

@@ -1,0 +1,163 @@
+#include "kernels/gemm/registry.h"
+#include "kernels/testing.h"
+
+namespace eke::kernels {
+namespace {
+
+using testing::Buffer;
+using testing::Epilogues;
+using testing::KernelTest;
+
+// Pointers to [m][taps] rows of k values at odd places of one buffer, one pointer more than taps a pixel.
+template <class T>
+struct Rows {
+  template <class Fill, class Uniform>
+  Rows(int m, int taps, int k, Fill fill, Uniform uniform)
+      : values(static_cast<std::size_t>(8 * k + 64), fill), stride(taps + 1) {
+    for (int i = 0; i < m * stride; ++i) pointers.push_back(values.data() + uniform(0, 7 * k + 7));
+  }
+  Buffer<T> values;
+  std::vector<const T*> pointers;
+  int stride;
+};
+
+struct Size {
+  int m, n, taps, k;
+};
+
+std::vector<Size> sizes() {
+  std::vector<Size> result;
+  for (int m = 1; m <= 26; ++m) result.push_back({m, 80, 1, 7});
+  for (int n = 1; n <= 200; n += n < 70 ? 1 : 13)
+    for (int m : {1, 3, 13}) result.push_back({m, n, 2, 5});
+  for (int k = 1; k <= 70; ++k) result.push_back({7, 33, 3, k});
+  for (int taps : {1, 2, 9, 25, 49}) result.push_back({12, 64, taps, 24});
+  result.push_back({6, 48, 9, 512});
+  return result;
+}
+
+class GemmU8S8 : public KernelTest<GemmU8S8Kernel> {
+ protected:
+  // The kernel and the oracle on the same arguments; `extreme`: only the values that could saturate.
+  void compare(Size s, int variant, bool extreme) {
+    const auto [m, n, taps, k] = s;
+    const auto count = static_cast<std::size_t>(n) * static_cast<std::size_t>(taps * k);
+    Rows<std::uint8_t> rows(
+        m, taps, k,
+        [&] { return static_cast<std::uint8_t>(extreme ? uniform(0, 7) ? 255 : 0 : uniform(0, 255)); },
+        [&](int lo, int hi) { return uniform(lo, hi); });
+    Buffer<std::int8_t> weights(count, [&] {
+      return static_cast<std::int8_t>(extreme ? uniform(0, 7) ? 127 : -127 : uniform(-127, 127));
+    });
+    Epilogues epilogues(m, n, (extreme ? 20000 : 1500) * taps * k, random);
+
+    GemmU8S8Args a;
+    a.rows = rows.pointers.data();
+    a.row_stride = rows.stride;
+    a.offset = uniform(0, 3);
+    a.m = m, a.n = n, a.taps = taps, a.k = k;
+    a.epilogue = epilogues.make(variant);
+    const int width = a.epilogue.output == OutputKind::u8 ? 1 : 4;
+    a.out_stride = n * width + 4;
+
+    const auto run = [&](const GemmU8S8Kernel& kernel) {
+      Buffer<std::int8_t> packed(packed_bytes(kernel, count_of(n), count_of(taps), count_of(k)));
+      pack(kernel, count_of(n), count_of(taps), count_of(k), weights.data(), packed.data());
+      Buffer<std::uint8_t> out(count_of(m) * static_cast<std::size_t>(a.out_stride));
+      a.weights = packed.data();
+      a.out = out.data();
+      kernel.run(a);
+      return out;
+    };
+    EXPECT_TRUE(run(GetParam()) == run(gemm_u8s8_kernels().back()))
+        << "m " << m << " n " << n << " taps " << taps << " k " << k << " epilogue " << variant;
+  }
+  static std::size_t count_of(int n) { return static_cast<std::size_t>(n); }
+};
+
+TEST_P(GemmU8S8, EqualsOracle) {
+  int variant = 0;
+  for (const Size& size : sizes()) compare(size, variant++ % Epilogues::kVariants, false);
+}
+
+TEST_P(GemmU8S8, EveryEpilogueEqualsOracle) {
+  for (int variant = 0; variant < Epilogues::kVariants; ++variant)
+    for (const Size& size : {Size{13, 49, 1, 12}, Size{1, 130, 2, 9}, Size{2, 16, 9, 4}})
+      compare(size, variant, false);
+}
+
+TEST_P(GemmU8S8, DoesNotSaturateInside) {
+  for (int variant : {0, 4, 10})
+    for (const Size& size : {Size{7, 33, 9, 64}, Size{1, 64, 1, 700}, Size{4, 17, 3, 5}})
+      compare(size, variant, true);
+}
+
+TEST_P(GemmU8S8, PanelsAreIndependent) {
+  const GemmU8S8Kernel& kernel = GetParam();
+  EXPECT_EQ(packed_bytes(kernel, 100, 9, 7),
+            7 * packed_bytes(kernel, static_cast<std::size_t>(kernel.nr), 9, 7));
+}
+
+EKE_TEST_ROWS(GemmU8S8, gemm_u8s8_kernels());
+
+class GemmF32 : public KernelTest<GemmF32Kernel> {
+ protected:
+  void compare(Size s, int variant) {
+    const auto [m, n, taps, k] = s;
+    const auto value = [&] { return real(-1.0f, 1.0f); };
+    const auto um = static_cast<std::size_t>(m), un = static_cast<std::size_t>(n),
+               ut = static_cast<std::size_t>(taps), uk = static_cast<std::size_t>(k);
+    Rows<float> rows(m, taps, k, value, [&](int lo, int hi) { return uniform(lo, hi); });
+    Buffer<float> weights(un * ut * uk, value), bias(un + kChannelSlack, value),
+        slope(un + kChannelSlack, value), residual(um * (un + 3), value);
+    GemmF32Args a;
+    a.rows = rows.pointers.data();
+    a.row_stride = rows.stride;
+    a.offset = uniform(0, 3);
+    a.m = m, a.n = n, a.taps = taps, a.k = k;
+    a.bias = bias.data();
+    if (variant & 1) a.slope = slope.data();
+    if (variant & 2) a.residual = residual.data();
+    a.residual_stride = static_cast<std::ptrdiff_t>((un + 3) * sizeof(float));
+    if (variant & 4) a.lo = 0, a.hi = 0.5f;
+    a.out_stride = static_cast<std::ptrdiff_t>((un + 1) * sizeof(float));
+    const auto run = [&](const GemmF32Kernel& kernel) {
+      Buffer<float> packed(packed_bytes(kernel, un, ut, uk) / sizeof(float));
+      pack(kernel, un, ut, uk, weights.data(), packed.data());
+      Buffer<float> out(um * (un + 1));
+      a.weights = packed.data();
+      a.out = out.data();
+      kernel.run(a);
+      return out;
+    };
+    EXPECT_TRUE(run(GetParam()) == run(gemm_f32_kernels().back()))
+        << "m " << m << " n " << n << " taps " << taps << " k " << k << " variant " << variant;
+  }
+};
+
+TEST_P(GemmF32, EqualsOracle) {
+  int variant = 0;
+  for (const Size& size : sizes()) compare(size, variant++ % 8);
+}
+
+TEST_P(GemmF32, KeepsNan) {
+  const GemmF32Kernel& kernel = GetParam();
+  Buffer<float> values(4, [] { return std::numeric_limits<float>::quiet_NaN(); }), packed(16),
+      bias(kChannelSlack), out(1);
+  const float *row = values.data(), weight = 1;
+  pack(kernel, 1, 1, 1, &weight, packed.data());
+  GemmF32Args a;
+  a.rows = &row;
+  a.m = a.n = a.taps = a.k = 1;
+  a.weights = packed.data();
+  a.bias = bias.data();
+  a.lo = 0;
+  a.out = out.data();
+  kernel.run(a);
+  EXPECT_NE(out[0], out[0]);
+}
+
+EKE_TEST_ROWS(GemmF32, gemm_f32_kernels());
+
+}  // namespace
+}  // namespace eke::kernels
