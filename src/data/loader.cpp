@@ -14,7 +14,7 @@ BatchLoader::BatchLoader(const Dataset& dataset, const Preprocess& preprocess, c
 Shape BatchLoader::shape(std::size_t batch) const {
   const auto n = static_cast<std::int64_t>(batch);
   const Preprocess& p = preprocess_;
-  return p.layout == Layout::nchw ? Shape{n, p.channels(), p.height, p.width}
+  return p.layout == ImageLayout::nchw ? Shape{n, p.channels(), p.height, p.width}
                                   : Shape{n, p.height, p.width, p.channels()};
 }
 

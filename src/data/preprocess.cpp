@@ -21,7 +21,7 @@ struct Name {
 constexpr Name<ChannelOrder> kOrders[] = {
     {ChannelOrder::rgb, "rgb"}, {ChannelOrder::bgr, "bgr"}, {ChannelOrder::grey, "grey"}};
 constexpr Name<Fit> kFits[] = {{Fit::squash, "squash"}, {Fit::crop, "crop"}, {Fit::letterbox, "letterbox"}};
-constexpr Name<Layout> kLayouts[] = {{Layout::nchw, "nchw"}, {Layout::nhwc, "nhwc"}};
+constexpr Name<ImageLayout> kLayouts[] = {{ImageLayout::nchw, "nchw"}, {ImageLayout::nhwc, "nhwc"}};
 
 template <class E, std::size_t N>
 std::string_view name_of(const Name<E> (&names)[N], E value) noexcept {
@@ -115,11 +115,11 @@ Image fitted(const Preprocess& p, const Image& image) {
 
 std::string_view to_string(ChannelOrder order) noexcept { return name_of(kOrders, order); }
 std::string_view to_string(Fit fit) noexcept { return name_of(kFits, fit); }
-std::string_view to_string(Layout layout) noexcept { return name_of(kLayouts, layout); }
+std::string_view to_string(ImageLayout layout) noexcept { return name_of(kLayouts, layout); }
 
 ChannelOrder parse_channel_order(std::string_view text) { return parse_name(kOrders, "channel order", text); }
 Fit parse_fit(std::string_view text) { return parse_name(kFits, "fit", text); }
-Layout parse_layout(std::string_view text) { return parse_name(kLayouts, "layout", text); }
+ImageLayout parse_layout(std::string_view text) { return parse_name(kLayouts, "layout", text); }
 
 std::array<float, 3> parse_triple(std::string_view flag, std::string_view text) {
   std::vector<float> values;
@@ -197,8 +197,8 @@ void preprocess(const Image& image, const Preprocess& p, float* out) {
       table[value] = (static_cast<float>(value) - p.mean[c]) / p.scale[c];
     }
     const std::uint8_t* from = ready.pixels.data() + source;
-    float* to = p.layout == Layout::nchw ? out + c * pixels : out + c;
-    const std::size_t step = p.layout == Layout::nchw ? 1 : channels;
+    float* to = p.layout == ImageLayout::nchw ? out + c * pixels : out + c;
+    const std::size_t step = p.layout == ImageLayout::nchw ? 1 : channels;
     for (std::size_t i = 0; i < pixels; ++i) to[i * step] = table[from[i * ready.channels]];
   }
 }

@@ -24,7 +24,7 @@ enum class Fit {
   crop,       // resize so that the target covers `crop` of the image, then cut out the centre
   letterbox,  // resize to fit inside the target, centre, fill with `pad`
 };
-enum class Layout { nchw, nhwc };
+enum class ImageLayout { nchw, nhwc };
 
 // x = (pixel - mean) / scale with pixels in 0..255, entries in the order of the channels that the network
 // sees; grey uses the first entry. Examples: (x - 127.5) / 127.5 is mean 127.5, scale 127.5; (x / 255 - m) /
@@ -39,7 +39,7 @@ struct Preprocess {
   Fit fit = Fit::squash;
   float crop = 0.875f;  // part of the shorter side, in (0, 1]
   int pad = 114;        // grey level, 0..255
-  Layout layout = Layout::nchw;
+  ImageLayout layout = ImageLayout::nchw;
 
   int channels() const noexcept { return order == ChannelOrder::grey ? 1 : 3; }
   std::size_t count() const noexcept { return static_cast<std::size_t>(width) * height * channels(); }
@@ -48,12 +48,12 @@ struct Preprocess {
 
 std::string_view to_string(ChannelOrder order) noexcept;
 std::string_view to_string(Fit fit) noexcept;
-std::string_view to_string(Layout layout) noexcept;
+std::string_view to_string(ImageLayout layout) noexcept;
 
 // The values of flags. They throw UsageError with the list of what is allowed.
 ChannelOrder parse_channel_order(std::string_view text);
 Fit parse_fit(std::string_view text);
-Layout parse_layout(std::string_view text);
+ImageLayout parse_layout(std::string_view text);
 std::array<float, 3> parse_triple(std::string_view flag, std::string_view text);  // "127.5" or "104,117,123"
 
 // One number for a square or "WxH".
