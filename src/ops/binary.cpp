@@ -288,33 +288,19 @@ void eval_binary(const Op& op, std::span<const TensorView> in, std::span<const M
   });
 }
 
-// Gives b trailing extents of 1 so that its axes lie on those of a from `axis` on.
-void align_at(OnnxNode& node, Graph& graph, std::int64_t axis) {
-  const Type* a = type_before_inference(graph, node.in[0]);
-  const Type* b = type_before_inference(graph, node.in[1]);
-  check(a && b,
-        "{} of opset {} broadcasts along axis {} of a computed value; convert the model to opset 7 or newer",
-        node.type, node.opset, axis);
-  const int from = normalize_axis(axis, a->shape.rank()), trailing = a->shape.rank() - from - b->shape.rank();
-  if (trailing == 0) return;
-  const Tensor* constant = graph.constant(node.in[1]);
-  check(trailing > 0 && constant,
-        "{} of opset {} broadcasts {} along axis {} of {}; convert the model to opset 7 or newer", node.type,
-        node.opset, to_string(b->shape), axis, to_string(a->shape));
-  Shape shape = b->shape;
-  for (int i = 0; i < trailing; ++i) shape.push_back(1);
-  node.in[1] = graph.add_constant(graph[node.in[1]].name, constant->reshaped(shape));
-}
-
-// Before opset 7 a flag allows broadcasting, at the end or along a named axis; a PRelu's slope is per
-// channel.
+// Before opset 7 a PRelu's slope is one per channel: it gets trailing extents of 1 to lie on axis 1 of x.
 void upgrade_binary(OnnxNode& node, Graph& graph) {
-  const auto broadcast = take_attribute<std::int64_t>(node, "broadcast"),
-             axis = take_attribute<std::int64_t>(node, "axis");
-  if (node.opset >= 7 || node.in.size() != 2) return;
-  if (broadcast.value_or(0) != 0 && axis) return align_at(node, graph, *axis);
-  const Tensor* slope = node.type == "PRelu" ? graph.constant(node.in[1]) : nullptr;
-  if (slope && slope->count() != 1) align_at(node, graph, 1);
+  if (node.type != "PRelu" || node.opset >= 7 || node.in.size() != 2) return;
+  const Tensor* slope = graph.constant(node.in[1]);
+  if (slope == nullptr || slope->shape().rank() != 1 || slope->count() == 1) return;
+  const Type* x = type_before_inference(graph, node.in[0]);
+  check(
+      x != nullptr,
+      "PRelu of opset {} has a slope per channel of a computed value; convert the model to opset 7 or newer",
+      node.opset);
+  Shape shape = slope->shape();
+  while (shape.rank() + 1 < x->shape.rank()) shape.push_back(1);
+  node.in[1] = graph.add_constant(graph[node.in[1]].name, slope->reshaped(shape));
 }
 
 OpDef binary_def() {
