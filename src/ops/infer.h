@@ -9,19 +9,20 @@
 
 namespace eke {
 
-// Sets the extents of graph inputs (by name; "" stands for the only input), or replaces an input by a constant
-// where a tensor is given, then infers every type.
+// Sets the extents of graph inputs (by name; "" stands for the only input), those that are fixed already too,
+// or replaces an input by a constant where a tensor is given, then infers every type. A name that the graph
+// lacks is a UsageError.
 struct Bindings {
-  std::map<std::string, Shape> shapes;
-  std::map<std::string, std::int64_t> dims;  // by the name of a dynamic extent
-  std::map<std::string, Tensor> constants;
+  std::map<std::string, Shape> shapes = {};
+  std::map<std::string, std::int64_t> dims = {};  // by the name of a dynamic extent
+  std::map<std::string, Tensor> constants = {};
 };
 Graph specialize(Graph graph, const Bindings& bindings);
 
 // Infers the type of every value. Nodes whose inputs are all constants and whose outputs are small (shape
-// arithmetic) are evaluated on the way, so that shapes computed in the graph become known; their outputs become
-// constants and the nodes go. Throws an Error that names the node and the rule; a graph input that is still
-// dynamic is named together with the way to fix it.
+// arithmetic) are evaluated on the way, so that shapes computed in the graph become known; their outputs
+// become constants and the nodes go. Throws an Error that names the node and the rule; a graph input that is
+// still dynamic is named together with the way to fix it.
 Graph infer_types(Graph graph);
 
 // Evaluates by OpDef::eval, node by node. `inputs` in the order of graph.inputs.
