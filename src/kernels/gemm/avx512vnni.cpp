@@ -14,6 +14,29 @@ inline __m512i broadcast4(const std::uint8_t* p) noexcept {
   return _mm512_set1_epi32(x);
 }
 
+// sat() on the way to bytes. The upper bound is applied in float, where all that exceeds int32 lies above it;
+// what lies below int32 converts to its least value, and the lower bound follows in 16 bits. Packing puts 4
+// numbers of each of four vectors side by side in every lane of 128 bits, and a permutation of those gives 16
+// bytes of each.
+struct Bounds {
+  __m512 hi;
+  __m512i lo, zero, order;
+
+  explicit Bounds(const Epilogue& e) noexcept
+      : hi(_mm512_set1_ps(e.hi)),
+        lo(_mm512_set1_epi16(static_cast<short>(e.lo))),
+        zero(_mm512_set1_epi16(static_cast<short>(e.zero_point))),
+        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
+
+  __m512i upper(__m512 v) const noexcept { return _mm512_cvtps_epi32(_mm512_min_ps(hi, v)); }
+  __m512i words(__m512i a, __m512i b) const noexcept {
+    return _mm512_add_epi16(_mm512_max_epi16(_mm512_packs_epi32(a, b), lo), zero);
+  }
+  __m512i bytes(__m512i a, __m512i b) const noexcept {
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
+  }
+};
+
 // Everything that a tile needs beside its place.
 struct U8S8 {
   const GemmU8S8Args& a;
@@ -48,35 +71,132 @@ struct U8S8 {
     finish_tile<M, P>(acc, i0, p0);
   }
 
-  bool plain() const noexcept {
-    return a.epilogue.output == OutputKind::u8 && !a.epilogue.negative_scale &&
-           a.epilogue.residual.kind == ResidualKind::none;
-  }
-
   template <int M, int P>
   void finish_tile(const __m512i (&acc)[M][P], int i0, int p0) const noexcept {
-    auto* out = static_cast<char*>(a.out) + i0 * a.out_stride;
-    if (plain() && (p0 + P) * kNr <= a.n) {
-      const F16 lo = set(a.epilogue.lo), hi = set(a.epilogue.hi);
-      const I16 zero = seti(a.epilogue.zero_point);
-      F16 scale[P];
-      for (int p = 0; p < P; ++p) scale[p] = load(a.epilogue.scale + (p0 + p) * kNr);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p)
-          store(reinterpret_cast<std::uint8_t*>(out + i * a.out_stride) + (p0 + p) * kNr,
-                saturate(to_float({acc[i][p]}) * scale[p], lo, hi) + zero);
+    const Epilogue& e = a.epilogue;
+    if (e.output == OutputKind::u8 && e.residual.kind == ResidualKind::none) {
+      if (e.negative_scale)
+        requantize<M, P, true>(acc, i0, p0);
+      else
+        requantize<M, P, false>(acc, i0, p0);
       return;
     }
-    alignas(64) std::int32_t sums[M][P][kNr];
+    alignas(64) std::int32_t sums[M][P * kNr];
     for (int i = 0; i < M; ++i)
-      for (int p = 0; p < P; ++p) _mm512_store_si512(sums[i][p], acc[i][p]);
-    for (int i = 0; i < M; ++i)
-      for (int p = 0; p < P; ++p) {
+      for (int p = 0; p < P; ++p) _mm512_store_si512(sums[i] + p * kNr, acc[i][p]);
+    if (e.output == OutputKind::u8)
+      add_residual(sums[0], M, P, i0, p0);
+    else
+      finish_sums(sums[0], M, P, i0, p0);
+  }
+
+  // Rules 3 and 4 in registers, four vectors at a time.
+  template <int M, int P, bool Negative>
+  void requantize(const __m512i (&acc)[M][P], int i0, int p0) const noexcept {
+    const Epilogue& e = a.epilogue;
+    const Bounds bounds(e);
+    __m512 scale[P], negative[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      scale[p] = _mm512_loadu_ps(e.scale + (p0 + p) * kNr);
+      if constexpr (Negative) negative[p] = _mm512_loadu_ps(e.negative_scale + (p0 + p) * kNr);
+    }
+    const auto value = [&](int v) {
+      const __m512i sum = acc[v / P][v % P];
+      __m512 m = scale[v % P];
+      if constexpr (Negative) m = _mm512_mask_blend_ps(_mm512_movepi32_mask(sum), m, negative[v % P]);
+      return bounds.upper(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), m));
+    };
+    const auto words = [&](int v, int w) { return bounds.words(value(v), value(w)); };
+    constexpr int kCount = M * P;
+    const int left = a.n - (p0 + P - 1) * kNr;
+    const __mmask16 last = first_lanes(left < kNr ? left : kNr);
+    std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * a.out_stride + p0 * kNr;
+#pragma GCC unroll 8
+    for (int v = 0; v < kCount; v += 4) {
+      const auto capped = [](int i) { return i < kCount ? i : kCount - 1; };
+      const __m512i first = words(v, capped(v + 1));
+      const __m512i second = v + 2 < kCount ? words(v + 2, capped(v + 3)) : first;
+      const __m512i bytes = bounds.bytes(first, second);
+      if (P == 4 && left >= kNr) {
+        _mm512_storeu_si512(out + v / P * a.out_stride, bytes);
+        continue;
+      }
+      store_piece<P>(out, v, _mm512_castsi512_si128(bytes), last);
+      if (v + 1 < kCount) store_piece<P>(out, v + 1, _mm512_extracti32x4_epi32(bytes, 1), last);
+      if (v + 2 < kCount) store_piece<P>(out, v + 2, _mm512_extracti32x4_epi32(bytes, 2), last);
+      if (v + 3 < kCount) store_piece<P>(out, v + 3, _mm512_extracti32x4_epi32(bytes, 3), last);
+    }
+  }
+
+  template <int P>
+  void store_piece(std::uint8_t* out, int v, __m128i bytes, __mmask16 last) const noexcept {
+    out += v / P * a.out_stride + v % P * kNr;
+    if (v % P < P - 1)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+    else
+      _mm_mask_storeu_epi8(out, last, bytes);
+  }
+
+  void add_residual(const std::int32_t* sums, int m, int panels, int i0, int p0) const noexcept {
+    const bool direct = a.epilogue.residual.kind == ResidualKind::direct;
+    if (a.epilogue.negative_scale)
+      direct ? add_residual<true, true>(sums, m, panels, i0, p0)
+             : add_residual<true, false>(sums, m, panels, i0, p0);
+    else
+      direct ? add_residual<false, true>(sums, m, panels, i0, p0)
+             : add_residual<false, false>(sums, m, panels, i0, p0);
+  }
+
+  // Rules 5 (Direct) and 6 on [m][panels] vectors in memory: a column of panels, four pixels at a time.
+  template <bool Negative, bool Direct>
+  [[gnu::noinline]] void add_residual(const std::int32_t* sums, int m, int panels, int i0,
+                                      int p0) const noexcept {
+    const Epilogue& e = a.epilogue;
+    const Residual& r = e.residual;
+    const Bounds bounds(e);
+    const F16 mid_lo = set(r.mid_lo), mid_hi = set(r.mid_hi), k = set(r.k), ka = set(r.ka);
+    const I16 residual_zero = seti(r.zero);
+    for (int p = 0; p < panels; ++p) {
+      const int c = (p0 + p) * kNr;
+      const __mmask16 mask = first_lanes(at_most_16(a.n - c));
+      const F16 scale = load(e.scale + c);
+      F16 negative = scale;
+      if constexpr (Negative) negative = load(e.negative_scale + c);
+      const auto value = [&](int i) {
+        const __m512i sum = _mm512_load_si512(sums + (i * panels + p) * kNr);
+        F16 factor = scale;
+        if constexpr (Negative)
+          factor.v = _mm512_mask_blend_ps(_mm512_movepi32_mask(sum), scale.v, negative.v);
+        const F16 x = to_float(I16{sum});
+        const F16 addend = to_float(load(r.data + (i0 + i) * r.stride + c) - residual_zero) * k;
+        const F16 v =
+            Direct ? fma(x, factor, addend) : fma(to_float(saturate(x * factor, mid_lo, mid_hi)), ka, addend);
+        return bounds.upper(v.v);
+      };
+      for (int i = 0; i < m; i += 4) {
+        const auto capped = [&](int row) { return row < m ? row : m - 1; };
+        const __m512i bytes = bounds.bytes(bounds.words(value(i), value(capped(i + 1))),
+                                           bounds.words(value(capped(i + 2)), value(capped(i + 3))));
+        std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + (i0 + i) * a.out_stride + c;
+        _mm_mask_storeu_epi8(out, mask, _mm512_castsi512_si128(bytes));
+        if (i + 1 < m) _mm_mask_storeu_epi8(out + a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 1));
+        if (i + 2 < m)
+          _mm_mask_storeu_epi8(out + 2 * a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 2));
+        if (i + 3 < m)
+          _mm_mask_storeu_epi8(out + 3 * a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 3));
+      }
+    }
+  }
+
+  // Outputs that are not bytes, from [m][panels] vectors in memory.
+  [[gnu::noinline]] void finish_sums(const std::int32_t* sums, int m, int panels, int i0,
+                                     int p0) const noexcept {
+    for (int i = 0; i < m; ++i)
+      for (int p = 0; p < panels; ++p, sums += kNr) {
         const int c = (p0 + p) * kNr;
-        finish(a.epilogue, I16{_mm512_load_si512(sums[i][p])}, c, at_most_16(a.n - c), i0 + i,
-               out + i * a.out_stride);
+        finish(a.epilogue, I16{_mm512_load_si512(sums)}, c, at_most_16(a.n - c), i0 + i,
+               static_cast<char*>(a.out) + (i0 + i) * a.out_stride);
       }
   }
 };
