@@ -48,13 +48,16 @@ struct U8S8 {
   void tile(int i0, int p0) const noexcept {
     const std::int8_t* w = a.weights + p0 * panel_bytes;
     __m512i acc[M][P];
+#pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
       const __m512i bias = _mm512_loadu_si512(a.epilogue.bias + (p0 + p) * kNr);
+#pragma GCC unroll 16
       for (int i = 0; i < M; ++i) acc[i][p] = bias;
     }
     const std::uint8_t* const* rows = a.rows + i0 * a.row_stride;
     for (int t = 0; t < a.taps; ++t) {
       const std::uint8_t* x[M];
+#pragma GCC unroll 16
       for (int i = 0; i < M; ++i) x[i] = rows[i * a.row_stride + t] + a.offset;
       for (std::ptrdiff_t s = 0; s < steps; ++s, w += kNr * 4) {
         __m512i weight[P];
@@ -68,6 +71,7 @@ struct U8S8 {
         }
       }
     }
+    asm volatile("" ::: "memory");  // what the epilogue loads would take the registers of the sums
     finish_tile<M, P>(acc, i0, p0);
   }
 
@@ -82,7 +86,9 @@ struct U8S8 {
       return;
     }
     alignas(64) std::int32_t sums[M][P * kNr];
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
       for (int p = 0; p < P; ++p) _mm512_store_si512(sums[i] + p * kNr, acc[i][p]);
     if (e.output == OutputKind::u8)
       add_residual(sums[0], M, P, i0, p0);
