@@ -78,29 +78,36 @@ struct U8S8 {
   template <int M, int P>
   void finish_tile(const __m512i (&acc)[M][P], int i0, int p0) const noexcept {
     const Epilogue& e = a.epilogue;
-    if (e.output == OutputKind::u8 && e.residual.kind == ResidualKind::none) {
-      if (e.negative_scale)
-        requantize<M, P, true>(acc, i0, p0);
-      else
-        requantize<M, P, false>(acc, i0, p0);
-      return;
+    const ResidualKind kind = e.residual.kind;
+    if (e.output == OutputKind::u8) {
+      if (kind == ResidualKind::none)
+        return e.negative_scale ? requantize<M, P, true, ResidualKind::none>(acc, i0, p0)
+                                : requantize<M, P, false, ResidualKind::none>(acc, i0, p0);
+      if (M * P >= 12 && !e.negative_scale)  // the tiles that most work is done in
+        return kind == ResidualKind::direct ? requantize<M, P, false, ResidualKind::direct>(acc, i0, p0)
+                                            : requantize<M, P, false, ResidualKind::rounded>(acc, i0, p0);
     }
     alignas(64) std::int32_t sums[M][P * kNr];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) _mm512_store_si512(sums[i] + p * kNr, acc[i][p]);
-    if (e.output == OutputKind::u8)
-      add_residual(sums[0], M, P, i0, p0);
-    else
-      finish_sums(sums[0], M, P, i0, p0);
+    finish_sums(sums[0], M, P, i0, p0);
   }
 
-  // Rules 3 and 4 in registers, four vectors at a time.
-  template <int M, int P, bool Negative>
+  // Rules 3 to 6 in registers, four vectors at a time.
+  template <int M, int P, bool Negative, ResidualKind Kind>
   void requantize(const __m512i (&acc)[M][P], int i0, int p0) const noexcept {
     const Epilogue& e = a.epilogue;
+    const Residual& r = e.residual;
     const Bounds bounds(e);
+    F16 mid_lo, mid_hi, k, ka;
+    I16 residual_zero;
+    if constexpr (Kind != ResidualKind::none) k = set(r.k), residual_zero = seti(r.zero);
+    if constexpr (Kind == ResidualKind::rounded)
+      mid_lo = set(r.mid_lo), mid_hi = set(r.mid_hi), ka = set(r.ka);
+    const std::uint8_t* addends = nullptr;
+    if constexpr (Kind != ResidualKind::none) addends = r.data + i0 * r.stride + p0 * kNr;
     __m512 scale[P], negative[P];
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
@@ -111,7 +118,11 @@ struct U8S8 {
       const __m512i sum = acc[v / P][v % P];
       __m512 m = scale[v % P];
       if constexpr (Negative) m = _mm512_mask_blend_ps(_mm512_movepi32_mask(sum), m, negative[v % P]);
-      return bounds.upper(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), m));
+      const F16 x = to_float(I16{sum}), factor{m};
+      if constexpr (Kind == ResidualKind::none) return bounds.upper((x * factor).v);
+      const F16 addend = to_float(load(addends + v / P * r.stride + v % P * kNr) - residual_zero) * k;
+      if constexpr (Kind == ResidualKind::direct) return bounds.upper(fma(x, factor, addend).v);
+      return bounds.upper(fma(to_float(saturate(x * factor, mid_lo, mid_hi)), ka, addend).v);
     };
     const auto words = [&](int v, int w) { return bounds.words(value(v), value(w)); };
     constexpr int kCount = M * P;
@@ -144,58 +155,7 @@ struct U8S8 {
       _mm_mask_storeu_epi8(out, last, bytes);
   }
 
-  void add_residual(const std::int32_t* sums, int m, int panels, int i0, int p0) const noexcept {
-    const bool direct = a.epilogue.residual.kind == ResidualKind::direct;
-    if (a.epilogue.negative_scale)
-      direct ? add_residual<true, true>(sums, m, panels, i0, p0)
-             : add_residual<true, false>(sums, m, panels, i0, p0);
-    else
-      direct ? add_residual<false, true>(sums, m, panels, i0, p0)
-             : add_residual<false, false>(sums, m, panels, i0, p0);
-  }
-
-  // Rules 5 (Direct) and 6 on [m][panels] vectors in memory: a column of panels, four pixels at a time.
-  template <bool Negative, bool Direct>
-  [[gnu::noinline]] void add_residual(const std::int32_t* sums, int m, int panels, int i0,
-                                      int p0) const noexcept {
-    const Epilogue& e = a.epilogue;
-    const Residual& r = e.residual;
-    const Bounds bounds(e);
-    const F16 mid_lo = set(r.mid_lo), mid_hi = set(r.mid_hi), k = set(r.k), ka = set(r.ka);
-    const I16 residual_zero = seti(r.zero);
-    for (int p = 0; p < panels; ++p) {
-      const int c = (p0 + p) * kNr;
-      const __mmask16 mask = first_lanes(at_most_16(a.n - c));
-      const F16 scale = load(e.scale + c);
-      F16 negative = scale;
-      if constexpr (Negative) negative = load(e.negative_scale + c);
-      const auto value = [&](int i) {
-        const __m512i sum = _mm512_load_si512(sums + (i * panels + p) * kNr);
-        F16 factor = scale;
-        if constexpr (Negative)
-          factor.v = _mm512_mask_blend_ps(_mm512_movepi32_mask(sum), scale.v, negative.v);
-        const F16 x = to_float(I16{sum});
-        const F16 addend = to_float(load(r.data + (i0 + i) * r.stride + c) - residual_zero) * k;
-        const F16 v =
-            Direct ? fma(x, factor, addend) : fma(to_float(saturate(x * factor, mid_lo, mid_hi)), ka, addend);
-        return bounds.upper(v.v);
-      };
-      for (int i = 0; i < m; i += 4) {
-        const auto capped = [&](int row) { return row < m ? row : m - 1; };
-        const __m512i bytes = bounds.bytes(bounds.words(value(i), value(capped(i + 1))),
-                                           bounds.words(value(capped(i + 2)), value(capped(i + 3))));
-        std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + (i0 + i) * a.out_stride + c;
-        _mm_mask_storeu_epi8(out, mask, _mm512_castsi512_si128(bytes));
-        if (i + 1 < m) _mm_mask_storeu_epi8(out + a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 1));
-        if (i + 2 < m)
-          _mm_mask_storeu_epi8(out + 2 * a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 2));
-        if (i + 3 < m)
-          _mm_mask_storeu_epi8(out + 3 * a.out_stride, mask, _mm512_extracti32x4_epi32(bytes, 3));
-      }
-    }
-  }
-
-  // Outputs that are not bytes, from [m][panels] vectors in memory.
+  // Every rule, from [m][panels] vectors in memory.
   [[gnu::noinline]] void finish_sums(const std::int32_t* sums, int m, int panels, int i0,
                                      int p0) const noexcept {
     for (int i = 0; i < m; ++i)
