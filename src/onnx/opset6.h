@@ -1,10 +1,10 @@
-// Opset 6 to opset 7, for all operators: explicit broadcasting became numpy's rule.
+// Opset 6 to opset 7, for all operators: explicit broadcasting became numpy's.
 #pragma once
 
 #include "ops/op_def.h"
 
 namespace eke::onnx {
 
-void upgrade_opset6(OnnxNode& node, Graph& graph);
+void upgrade_opset6(OnnxNode& node, const Graph& graph);
 
 }  // namespace eke::onnx

@@ -1,7 +1,5 @@
 #include "onnx/tensor_proto.h"
 
-#include <onnx_schema.pb.h>
-
 #include <array>
 #include <bit>
 #include <charconv>
@@ -11,6 +9,7 @@
 
 #include "base/error.h"
 #include "onnx/onnx.h"
+#include "onnx_schema.pb.h"
 
 namespace eke::onnx {
 namespace {

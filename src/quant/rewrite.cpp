@@ -1,0 +1,296 @@
+#include "quant/rewrite.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "base/error.h"
+#include "quant/keep.h"
+#include "quant/placement.h"
+
+namespace eke {
+namespace {
+
+using Kind = QuantRule::Kind;
+
+void check_is_float(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    const bool quantized = std::holds_alternative<op::QuantizeLinear>(node.op) ||
+                           std::holds_alternative<op::DequantizeLinear>(node.op);
+    check(!quantized, "the model is quantized already: node '{}' is {}; start from the float model",
+          label(graph, node), op_name(node.op));
+  }
+}
+
+// Where the maker of a value bounds it by itself.
+Range bounded_by_maker(const Graph& graph, const Node* maker, Range range) {
+  if (!maker) return range;
+  float lo = -std::numeric_limits<float>::infinity(), hi = std::numeric_limits<float>::infinity();
+  if (const auto* unary = std::get_if<op::Unary>(&maker->op); unary && unary->fn == op::UnaryFn::Relu) lo = 0;
+  if (std::holds_alternative<op::Clip>(maker->op)) {
+    const auto bound = [&](std::size_t i, float& to) {
+      const Tensor* given = i < maker->in.size() ? graph.constant(maker->in[i]) : nullptr;
+      if (given) to = static_cast<float>(element_as_double(given->view(), 0));
+    };
+    bound(1, lo);
+    bound(2, hi);
+  }
+  if (lo > hi) return range;
+  return {std::clamp(range.lo, lo, hi), std::clamp(range.hi, lo, hi)};
+}
+
+Tensor scaled(const Tensor& tensor, float factor) {
+  Tensor result = tensor;
+  if (factor != 1) {
+    for (float& x : result.mutable_values<float>()) x *= factor;
+  }
+  return result;
+}
+
+class Rewriter {
+ public:
+  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options)
+      : graph_(graph), ranges_(ranges), options_(options), placement_(place(graph, options)) {
+    const std::vector<int> makers = producers(graph);
+    makers_.resize(makers.size());
+    for (std::size_t v = 0; v < makers.size(); ++v) {
+      makers_[v] = makers[v] < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(makers[v])];
+    }
+  }
+
+  Quantized run() {
+    out_ = graph_;
+    out_.nodes.clear();
+    read_.resize(graph_.values.size());
+    for (std::size_t v = 0; v < read_.size(); ++v) read_[v] = static_cast<ValueId>(v);
+    for (const ValueId input : graph_.inputs) {
+      if (placement_.is_quantized(input)) quantize_value(input, input);
+    }
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      with_context([&] { return fmt::format("node '{}'", label(graph_, graph_.nodes[n])); },
+                   [&] { emit(n); });
+    }
+    compact(out_);
+    verify(out_);
+    return {std::move(out_), std::move(report_)};
+  }
+
+ private:
+  static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
+
+  const CalibratedRange& range_of(ValueId id) const {
+    const auto found = ranges_.find(graph_[id].name);
+    check(found != ranges_.end(), "tensor '{}' has no range; it must be observed during calibration",
+          graph_[id].name);
+    return found->second;
+  }
+
+  ScaleZero qparams_of(ValueId id) const {
+    const ValueId leader = placement_.scale_of[index(id)];
+    return qparams_for(bounded_by_maker(graph_, makers_[index(leader)], range_of(leader).range),
+                       options_.activations);
+  }
+
+  ValueId constant(const std::string& name, Tensor tensor) {
+    return out_.add_constant(name, std::move(tensor));
+  }
+
+  ValueId zero_point(const std::string& name, std::int32_t zero) {
+    return constant(name, options_.activations.dtype == DType::u8
+                              ? Tensor::scalar(static_cast<std::uint8_t>(zero))
+                              : Tensor::scalar(static_cast<std::int8_t>(zero)));
+  }
+
+  ValueId add_node(Op op, std::vector<ValueId> in, std::string node_name, std::string value_name, Type type) {
+    const ValueId id =
+        out_.add_node(std::move(op), std::move(in), std::move(node_name), {std::move(value_name)});
+    out_[id].type = std::move(type);
+    return id;
+  }
+
+  // Rounds `made`, the float result behind `id`, and lets all readers of `id` read the rounded one.
+  void quantize_value(ValueId id, ValueId made) {
+    const std::string& name = graph_[id].name;
+    const Shape& shape = graph_[id].type.shape;
+    const ScaleZero qparams = qparams_of(id);
+    const ValueId scale = constant(name + "_scale", Tensor::scalar(qparams.scale));
+    const ValueId zero = zero_point(name + "_zero_point", qparams.zero_point);
+    const ValueId stored = add_node(op::QuantizeLinear{}, {made, scale, zero}, name + "_quantize",
+                                    name + "_quantized", {options_.activations.dtype, shape});
+    if (made == id) {
+      read_[index(id)] = add_node(op::DequantizeLinear{}, {stored, scale, zero}, name + "_dequantize",
+                                  name + "_dequantized", {DType::f32, shape});
+    } else {
+      out_.nodes.push_back({op::DequantizeLinear{}, {stored, scale, zero}, {id}, name + "_dequantize"});
+    }
+    const ValueId leader = placement_.scale_of[index(id)];
+    const CalibratedRange& range = range_of(leader);
+    report_.tensors.push_back({name, graph_[leader].name, range.seen, range.range, range.method,
+                               qparams.scale, qparams.zero_point});
+  }
+
+  void emit(std::size_t n) {
+    const Node& original = graph_.nodes[n];
+    Node node = original;
+    const Kind kind = placement_.is_integer(n) ? rule_of(graph_, node) : Kind::float_only;
+    for (ValueId& id : node.in) {
+      if (id != kNoValue) id = read_[index(id)];
+    }
+    if (kind == Kind::weighted) {
+      quantize_weights_of(original, node);
+    } else {
+      for (const std::size_t i : data_inputs(original, kind)) {
+        if (graph_.constant(original.in[i])) node.in[i] = quantize_constant(original.in[i]);
+      }
+    }
+    if (kind == Kind::float_only) note_island(n);
+    std::vector<std::pair<ValueId, ValueId>> rounded;
+    for (ValueId& id : node.out) {
+      if (!placement_.is_quantized(id)) continue;
+      const ValueId value = id;
+      // A graph output keeps its name: it is what leaves the DequantizeLinear.
+      if (is_graph_output(graph_, value))
+        id = out_.add_value(graph_[value].name + "_float", graph_[value].type);
+      rounded.emplace_back(value, id);
+    }
+    out_.nodes.push_back(std::move(node));
+    for (const auto& [value, made] : rounded) quantize_value(value, made);
+  }
+
+  void note_island(std::size_t n) {
+    const Node& node = graph_.nodes[n];
+    const bool is_float = std::ranges::any_of(
+        node.out, [&](ValueId id) { return id != kNoValue && eke::is_float(graph_[id].type.dtype); });
+    if (!is_float) return;
+    report_.islands.push_back({std::string(label(graph_, node)), std::string(op_name(node.op)),
+                               placement_.why_float[n], cost_of(graph_, node)});
+  }
+
+  ValueId quantize_constant(ValueId id) {
+    const Value value = graph_[id];
+    const ScaleZero qparams =
+        with_context([&] { return fmt::format("constant '{}'", value.name); },
+                     [&] { return constant_qparams(value.constant->values<float>(), options_.activations); });
+    const ValueId stored =
+        constant(value.name + "_quantized", quantize_tensor(*value.constant, qparams, options_.activations));
+    const ValueId scale = constant(value.name + "_scale", Tensor::scalar(qparams.scale));
+    const ValueId zero = zero_point(value.name + "_zero_point", qparams.zero_point);
+    return add_node(op::DequantizeLinear{}, {stored, scale, zero}, value.name + "_dequantize",
+                    value.name + "_dequantized", {DType::f32, value.type.shape});
+  }
+
+  // Weights and bias as the integer form takes them: alpha and beta of a Gemm multiplied in, one bias a
+  // channel.
+  struct Parameters {
+    Tensor weights;
+    std::vector<float> bias;
+  };
+  static Parameters parameters_of(const Graph& graph, const Node& node, Op& op) {
+    const QuantRule& rule = def(op).quant;
+    Parameters result{*graph.constant(node.in[static_cast<std::size_t>(rule.weight)]), {}};
+    const auto bias_input = static_cast<std::size_t>(rule.bias);
+    const Tensor* bias =
+        rule.bias >= 0 && bias_input < node.in.size() ? graph.constant(node.in[bias_input]) : nullptr;
+    float beta = 1;
+    if (auto* gemm = std::get_if<op::Gemm>(&op)) {
+      result.weights = scaled(result.weights, gemm->alpha);
+      beta = gemm->beta;
+      gemm->alpha = gemm->beta = 1;
+    }
+    if (!bias) return result;
+    const auto channels = static_cast<std::size_t>(result.weights.shape()[weight_axis(op)]);
+    const auto values = bias->values<float>();
+    for (std::size_t c = 0; c < channels; ++c)
+      result.bias.push_back(beta * values[values.size() == 1 ? 0 : c]);
+    return result;
+  }
+
+  void quantize_weights_of(const Node& original, Node& node) {
+    const Parameters parameters = parameters_of(graph_, original, node.op);
+    const QuantRule& rule = def(node.op).quant;
+    const int axis = weight_axis(node.op);
+    const ScaleZero input = qparams_of(original.in[0]);
+    // Any stored value may come, also those that a symmetric scheme does not use.
+    const Levels levels = levels_of({options_.activations.dtype, false});
+    const QuantizedWeights quantized =
+        quantize_weights(parameters.weights, axis, parameters.bias, {input, levels}, options_.weights);
+    const auto weight_input = static_cast<std::size_t>(rule.weight);
+    node.in[weight_input] = add_weights(graph_[original.in[weight_input]].name, quantized, axis);
+    // Engines share equal constants, and take a bias that is all zero or shared for no bias of this layer.
+    const bool has_bias = std::ranges::any_of(quantized.bias, [](std::int32_t b) { return b != 0; });
+    if (!parameters.bias.empty()) {
+      const auto bias_input = static_cast<std::size_t>(rule.bias);
+      const std::string& name = graph_[original.in[bias_input]].name;
+      node.in[bias_input] = has_bias ? add_bias(name, quantized, input.scale) : kNoValue;
+      while (!node.in.empty() && node.in.back() == kNoValue) node.in.pop_back();
+    }
+    const auto [least, most] = std::ranges::minmax(quantized.scale);
+    report_.layers.push_back({std::string(label(graph_, original)), std::string(op_name(node.op)),
+                              cost_of(graph_, original), static_cast<int>(parameters.weights.shape()[axis]),
+                              quantized.dead_channels, quantized.widened_channels, least, most,
+                              quantized.sqnr_db});
+  }
+
+  ValueId add_weights(const std::string& name, const QuantizedWeights& quantized, int axis) {
+    const auto count = static_cast<std::int64_t>(quantized.scale.size());
+    const bool per_channel = options_.weights.per_channel;
+    const Shape shape = per_channel ? Shape{count} : Shape{};
+    const ValueId stored = constant(name + "_quantized", quantized.weights);
+    const ValueId scale = constant(name + "_scale", Tensor::from<float>(shape, std::span(quantized.scale)));
+    const ValueId zero = constant(name + "_zero_point", Tensor(DType::i8, shape));
+    return add_node(op::DequantizeLinear{.axis = per_channel ? axis : 1}, {stored, scale, zero},
+                    name + "_dequantize", name + "_dequantized", {DType::f32, quantized.weights.shape()});
+  }
+
+  ValueId add_bias(const std::string& name, const QuantizedWeights& quantized, float input_scale) {
+    const Shape shape{static_cast<std::int64_t>(quantized.bias.size())};
+    std::vector<float> scales;
+    for (const float weight_scale : quantized.scale) {
+      scales.push_back(static_cast<float>(double{input_scale} * double{weight_scale}));
+    }
+    const Shape scale_shape = options_.weights.per_channel ? shape : Shape{};
+    const ValueId stored =
+        constant(name + "_quantized", Tensor::from<std::int32_t>(shape, std::span(quantized.bias)));
+    const ValueId scale =
+        constant(name + "_scale", Tensor::from<float>(scale_shape, std::span<const float>(scales)));
+    return add_node(op::DequantizeLinear{.axis = 0}, {stored, scale}, name + "_dequantize",
+                    name + "_dequantized", {DType::f32, shape});
+  }
+
+  const Graph& graph_;
+  const Ranges& ranges_;
+  const QuantizeOptions& options_;
+  Placement placement_;
+  std::vector<const Node*> makers_;  // per value; null for inputs and constants
+  Graph out_;
+  std::vector<ValueId> read_;  // per value of the float graph: what its readers read
+  QuantReport report_;
+};
+
+}  // namespace
+
+std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options) {
+  check_is_float(graph);
+  const Placement placement = place(graph, options);
+  const std::set<ValueId> leaders(placement.scale_of.begin(), placement.scale_of.end());
+  std::vector<std::string> names;
+  const auto add = [&](ValueId id) {
+    if (id != kNoValue && leaders.contains(id)) names.push_back(graph[id].name);
+  };
+  for (const ValueId id : graph.inputs) add(id);
+  for (const Node& node : graph.nodes) std::ranges::for_each(node.out, add);
+  return names;
+}
+
+Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
+  check_is_float(graph);
+  return Rewriter(graph, ranges, options).run();
+}
+
+}  // namespace eke

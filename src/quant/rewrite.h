@@ -1,0 +1,63 @@
+// Turns a float graph into one with QuantizeLinear and DequantizeLinear nodes. The graph is the portable one:
+// types inferred, BatchNormalization folded. Pure; knows nothing of calibration but its ranges.
+//
+// Where the nodes go:
+// - every value that an integer operator makes or reads gets one pair Q/DQ, with one scale and zero point for
+// all
+//   its readers, float ones too; weights and biases become constants with a DequantizeLinear each;
+// - none between a convolution or matrix product and the Relu, Clip, LeakyRelu or PRelu (constant slope) that
+// alone
+//   reads it, nor between an addition or product and such a Relu or Clip: they round once, after the
+//   activation;
+// - operators that move or select elements (MaxPool, Reshape, ...) keep the scale of their input, and the
+// inputs of
+//   a Concat that nothing else reads take the scale of its output, so that it copies;
+// - elementwise functions at the end, whose result leaves in float anyway, stay in float.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "quant/qparams.h"
+#include "quant/report.h"
+
+namespace eke {
+
+// Of a convolution whose sum goes into a residual addition and nowhere else.
+enum class ResidualRounding : std::uint8_t {
+  every_tensor,  // its result is rounded to 8 bits before the addition, as other engines expect
+  sum_only,      // only the sum is rounded: more exact (rule 5 of docs/integer-semantics.md)
+};
+
+struct QuantizeOptions {
+  ActivationScheme activations = {};
+  WeightOptions weights = {};
+  ResidualRounding residual_rounding = ResidualRounding::every_tensor;
+  bool float_outputs = false;          // layers whose result nothing integer reads give it in float
+  std::vector<std::string> keep = {};  // patterns (keep.h) of nodes to leave in float
+};
+
+// A tensor's range: what calibration saw, what was chosen from it, and how.
+struct CalibratedRange {
+  Range seen, range;
+  std::string method;
+};
+using Ranges = std::map<std::string, CalibratedRange>;  // by value name
+
+// The values whose ranges quantize() will ask for, in the order in which they are made. Throws as quantize()
+// does.
+std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options);
+
+struct Quantized {
+  Graph graph;
+  QuantReport report;
+};
+
+// The names of graph inputs and outputs stay. Throws an Error when a range is missing, weights are not
+// finite, a `keep` pattern matches nothing, or the graph contains QuantizeLinear or DequantizeLinear nodes
+// already.
+Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
+
+}  // namespace eke
