@@ -8,63 +8,63 @@
 namespace eke::kernels {
 namespace {
 
-// Four values of a row as 16-bit words, in each half of a lane.
 inline __m256i broadcast4(const std::uint8_t* p) noexcept {
   std::int32_t x;
   __builtin_memcpy(&x, p, sizeof x);
-  return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(x)));
+  return _mm256_set1_epi32(x);
 }
 
-// Products of 16-bit words, since sums of two products of a byte and a signed byte do not fit 16 bits.
+// Products of 16-bit words, since a sum of two products of a byte and a signed byte does not fit 16 bits. Of
+// the four values of a step the even ones and the odd ones are words after a mask or a shift, so that a
+// multiply-add of words gives half of the step's sum in the column's own lane.
 struct U8S8 {
   const GemmU8S8Args& a;
   std::ptrdiff_t steps;  // of 4 values in one tap
   std::ptrdiff_t panel_bytes;
 
-  // M pixels from i0 on by one panel. Each sum is two halves: values 0 and 1, 2 and 3 of every step.
+  // M pixels from i0 on by one panel.
   template <int M, int P>
   void tile(int i0, int p0) const noexcept {
     static_assert(P == 1);
+    const int c = p0 * kNr;
+    const I16 bias = float_to_bits(load(reinterpret_cast<const float*>(a.epilogue.bias + c)));
+    I16 acc[M];
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) acc[i] = bias;
     const std::int8_t* w = a.weights + p0 * panel_bytes;
-    __m256i acc[M][4];
-    for (int i = 0; i < M; ++i)
-      for (int q = 0; q < 4; ++q) acc[i][q] = _mm256_setzero_si256();
     const std::uint8_t* const* rows = a.rows + i0 * a.row_stride;
     for (int t = 0; t < a.taps; ++t) {
       const std::uint8_t* x[M];
+#pragma GCC unroll 8
       for (int i = 0; i < M; ++i) x[i] = rows[i * a.row_stride + t] + a.offset;
       for (std::ptrdiff_t s = 0; s < steps; ++s, w += kNr * 4) {
-        __m256i value[M];
-#pragma GCC unroll 4
-        for (int i = 0; i < M; ++i) value[i] = broadcast4(x[i] + s * 4);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) {
-          const __m256i weight =
-              _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w + q * 16)));
-#pragma GCC unroll 4
-          for (int i = 0; i < M; ++i)
-            acc[i][q] = _mm256_add_epi32(acc[i][q], _mm256_madd_epi16(value[i], weight));
+        const I16 weight = {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 32))};
+        const I16 even = {_mm256_srai_epi16(_mm256_slli_epi16(weight.lo, 8), 8),
+                          _mm256_srai_epi16(_mm256_slli_epi16(weight.hi, 8), 8)};
+        const I16 odd = {_mm256_srai_epi16(weight.lo, 8), _mm256_srai_epi16(weight.hi, 8)};
+#pragma GCC unroll 8
+        for (int i = 0; i < M; ++i) {
+          const __m256i values = broadcast4(x[i] + s * 4);
+          const __m256i x_even = _mm256_and_si256(values, _mm256_set1_epi16(255));
+          const __m256i x_odd = _mm256_srli_epi16(values, 8);
+          acc[i] = acc[i] + I16{_mm256_madd_epi16(x_even, even.lo), _mm256_madd_epi16(x_even, even.hi)};
+          acc[i] = acc[i] + I16{_mm256_madd_epi16(x_odd, odd.lo), _mm256_madd_epi16(x_odd, odd.hi)};
         }
       }
     }
-    for (int i = 0; i < M; ++i) {
-      const auto join = [](__m256i even, __m256i odd) {
-        return _mm256_permute4x64_epi64(_mm256_hadd_epi32(even, odd), 0xd8);
-      };
-      const int c = p0 * kNr;
-      const I16 bias = float_to_bits(load(reinterpret_cast<const float*>(a.epilogue.bias + c)));
-      finish(a.epilogue, I16{join(acc[i][0], acc[i][1]), join(acc[i][2], acc[i][3])} + bias, c,
-             at_most_16(a.n - c), i0 + i, static_cast<char*>(a.out) + (i0 + i) * a.out_stride);
-    }
+    for (int i = 0; i < M; ++i)
+      finish(a.epilogue, acc[i], c, at_most_16(a.n - c), i0 + i,
+             static_cast<char*>(a.out) + (i0 + i) * a.out_stride);
   }
 };
 
 }  // namespace
 
-void gemm_u8s8_3x16c4_avx2(const GemmU8S8Args& a) noexcept {
+void gemm_u8s8_4x16c4_avx2(const GemmU8S8Args& a) noexcept {
   const std::ptrdiff_t steps = (a.k + 3) / 4;
   const U8S8 kernel{a, steps, steps * a.taps * kNr * 4};
-  for (int p = 0; p * kNr < a.n; ++p) column<3, 1>(kernel, p);
+  for (int p = 0; p * kNr < a.n; ++p) column<4, 1>(kernel, p);
 }
 
 void gemm_f32_6x16_avx2(const GemmF32Args& a) noexcept {

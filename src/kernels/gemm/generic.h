@@ -18,13 +18,16 @@ struct F32 {
   void tile(int i0, int p0) const noexcept {
     const float* w = a.weights + p0 * panel_values;
     F16 acc[M][P];
+#pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
       const F16 bias = load(a.bias + (p0 + p) * kNr);
+#pragma GCC unroll 16
       for (int i = 0; i < M; ++i) acc[i][p] = bias;
     }
     const float* const* rows = a.rows + i0 * a.row_stride;
     for (int t = 0; t < a.taps; ++t) {
       const float* x[M];
+#pragma GCC unroll 16
       for (int i = 0; i < M; ++i) x[i] = rows[i * a.row_stride + t] + a.offset;
       for (std::ptrdiff_t c = 0; c < a.k; ++c, w += kNr) {
         F16 weight[P];
@@ -38,8 +41,11 @@ struct F32 {
         }
       }
     }
-    float sums[M][P][kNr];
+    asm volatile("" ::: "memory");  // what the epilogue loads would take the registers of the sums
+    alignas(64) float sums[M][P][kNr];
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
       for (int p = 0; p < P; ++p) store(sums[i][p], acc[i][p]);
     for (int i = 0; i < M; ++i)
       for (int p = 0; p < P; ++p) {
