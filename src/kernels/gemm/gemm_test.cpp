@@ -40,7 +40,7 @@ class GemmU8S8 : public KernelTest<GemmU8S8Kernel> {
  protected:
   // The kernel and the oracle on the same arguments; `extreme`: only the values that could saturate.
   void compare(Size s, int variant, bool extreme) {
-    const auto [m, n, taps, k] = s;
+    const int m = s.m, n = s.n, taps = s.taps, k = s.k;
     const auto count = static_cast<std::size_t>(n) * static_cast<std::size_t>(taps * k);
     Rows<std::uint8_t> rows(
         m, taps, k,
@@ -103,7 +103,7 @@ EKE_TEST_ROWS(GemmU8S8, gemm_u8s8_kernels());
 class GemmF32 : public KernelTest<GemmF32Kernel> {
  protected:
   void compare(Size s, int variant) {
-    const auto [m, n, taps, k] = s;
+    const int m = s.m, n = s.n, taps = s.taps, k = s.k;
     const auto value = [&] { return real(-1.0f, 1.0f); };
     const auto um = static_cast<std::size_t>(m), un = static_cast<std::size_t>(n),
                ut = static_cast<std::size_t>(taps), uk = static_cast<std::size_t>(k);
