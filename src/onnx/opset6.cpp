@@ -1,39 +1,35 @@
 #include "onnx/opset6.h"
 
-#include <algorithm>
-#include <optional>
-
 #include "ops/operands.h"
 
 namespace eke::onnx {
 namespace {
 
-// The rank of a value that does not need inference.
-std::optional<int> known_rank(const Graph& graph, ValueId id) {
-  const bool known = graph.constant(id) != nullptr ||
-                     std::find(graph.inputs.begin(), graph.inputs.end(), id) != graph.inputs.end();
-  return known ? std::optional(graph[id].type.shape.rank()) : std::nullopt;
-}
-
-// With `axis` the second operand lies at that axis of the first; numpy's rule puts it at the last ones.
-void check_axis(const OnnxNode& node, const Graph& graph, std::int64_t axis) {
-  check(node.in.size() == 2 && node.in[0] != kNoValue && node.in[1] != kNoValue, "takes two inputs");
-  const auto a = known_rank(graph, node.in[0]), b = known_rank(graph, node.in[1]);
-  check(a && b && (axis == *a - *b || axis == -*b),
-        "broadcasting along axis {} (opset 6) is not supported; convert the model to opset 7 or newer with "
-        "onnx.version_converter",
-        axis);
+// With `axis` the second operand lies at that axis of the first, which trailing extents of 1 make numpy's
+// rule.
+void align_at(OnnxNode& node, Graph& graph, std::int64_t axis) {
+  check(node.in.size() == 2, "takes two inputs");
+  const Type* a = type_before_inference(graph, node.in[0]);
+  const Type* b = type_before_inference(graph, node.in[1]);
+  check(a && b, "broadcasts along axis {} of a computed value; convert the model to opset 7 or newer", axis);
+  const int trailing = a->shape.rank() - normalize_axis(axis, a->shape.rank()) - b->shape.rank();
+  if (trailing == 0) return;
+  const Tensor* constant = graph.constant(node.in[1]);
+  check(trailing > 0 && constant, "broadcasts {} along axis {} of {}; convert the model to opset 7 or newer",
+        to_string(b->shape), axis, to_string(a->shape));
+  Shape shape = b->shape;
+  for (int i = 0; i < trailing; ++i) shape.push_back(1);
+  node.in[1] = graph.add_constant(graph[node.in[1]].name, constant->reshaped(shape));
 }
 
 }  // namespace
 
-void upgrade_opset6(OnnxNode& node, const Graph& graph) {
-  take_attribute<op::Ints>(node, "consumed_inputs");
-  if (node.type == "Dropout") take_attribute<std::int64_t>(node, "is_test");
+void upgrade_opset6(OnnxNode& node, Graph& graph) {
+  if (node.type == "Dropout") node.attributes.erase("is_test");
   const auto broadcast = take_attribute<std::int64_t>(node, "broadcast");
   if (!broadcast) return;
   const auto axis = take_attribute<std::int64_t>(node, "axis");
-  if (*broadcast != 0 && axis) check_axis(node, graph, *axis);
+  if (*broadcast != 0 && axis) align_at(node, graph, *axis);
 }
 
 }  // namespace eke::onnx

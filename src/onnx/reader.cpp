@@ -1,5 +1,6 @@
 // ModelProto to Graph: inputs and constants, then one node after the other through its OpDef.
 #include <google/protobuf/io/coded_stream.h>
+#include <onnx_schema.pb.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -13,7 +14,6 @@
 #include "onnx/onnx.h"
 #include "onnx/opset6.h"
 #include "onnx/tensor_proto.h"
-#include "onnx_schema.pb.h"
 #include "ops/op_def.h"
 
 namespace eke {
@@ -49,9 +49,9 @@ class Reader {
     read_opsets();
     check_operators();
     const schema::GraphProto& graph = model_.graph();
-    check(graph.sparse_initializer_size() == 0,
-          "sparse initializer '{}' is not supported; save it as a dense tensor",
-          graph.sparse_initializer(0).values().name());
+    if (graph.sparse_initializer_size() > 0)
+      fail("sparse initializer '{}' is not supported; save it as a dense tensor",
+           graph.sparse_initializer(0).values().name());
     graph_.name = graph.name();
     for (const auto& entry : model_.metadata_props()) graph_.metadata[entry.key()] = entry.value();
     add_inputs();

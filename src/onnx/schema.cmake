@@ -16,3 +16,6 @@ add_custom_command(
 target_sources(eke_onnx PRIVATE ${schema_dir}/onnx_schema.pb.cc ${schema_dir}/onnx_schema.pb.h)
 target_include_directories(eke_onnx SYSTEM PRIVATE ${schema_dir})
 set_source_files_properties(${schema_dir}/onnx_schema.pb.cc PROPERTIES COMPILE_OPTIONS -w)
+if(TARGET onnx_test)
+  target_include_directories(onnx_test SYSTEM PRIVATE ${schema_dir})
+endif()

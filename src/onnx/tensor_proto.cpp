@@ -1,5 +1,7 @@
 #include "onnx/tensor_proto.h"
 
+#include <onnx_schema.pb.h>
+
 #include <array>
 #include <bit>
 #include <charconv>
@@ -9,7 +11,6 @@
 
 #include "base/error.h"
 #include "onnx/onnx.h"
-#include "onnx_schema.pb.h"
 
 namespace eke::onnx {
 namespace {

@@ -1,4 +1,6 @@
 // Graph to ModelProto: the canonical forms, at the opset that they need.
+#include <onnx_schema.pb.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -11,7 +13,7 @@
 #include "onnx/attributes.h"
 #include "onnx/onnx.h"
 #include "onnx/tensor_proto.h"
-#include "onnx_schema.pb.h"
+
 #include "ops/infer.h"
 #include "ops/op_def.h"
 

@@ -14,12 +14,8 @@ inline std::vector<Type> infer(const Op& op, const std::vector<Tensor>& inputs) 
   return def(op).infer(op, operands);
 }
 
-// Infers, then evaluates; an empty Tensor is an absent input. `quant` replaces the parameters of the first
-// output.
-inline std::vector<Tensor> run_op(const Op& op, const std::vector<Tensor>& inputs,
-                                  const std::optional<QParams>& quant = {}) {
-  std::vector<Type> types = infer(op, inputs);
-  if (quant) types[0].quant = quant;
+// Evaluates into outputs of the given types; an empty Tensor is an absent input.
+inline std::vector<Tensor> eval(const Op& op, const std::vector<Tensor>& inputs, std::vector<Type> types) {
   std::vector<Tensor> outputs;
   for (Type& type : types) outputs.emplace_back(std::move(type));
   std::vector<TensorView> in;
@@ -28,6 +24,14 @@ inline std::vector<Tensor> run_op(const Op& op, const std::vector<Tensor>& input
   for (Tensor& t : outputs) out.push_back(t.mutable_view());
   def(op).eval(op, in, out);
   return outputs;
+}
+
+// Infers, then evaluates. `quant` replaces the parameters of the first output.
+inline std::vector<Tensor> run_op(const Op& op, const std::vector<Tensor>& inputs,
+                                  const std::optional<QParams>& quant = {}) {
+  std::vector<Type> types = infer(op, inputs);
+  if (quant) types[0].quant = quant;
+  return eval(op, inputs, std::move(types));
 }
 
 }  // namespace eke::testing
