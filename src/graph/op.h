@@ -214,7 +214,8 @@ struct Unary {
 };
 struct Binary {
   BinaryFn fn{};
-  EKE_FIELDS(EKE_FIELD(fn))
+  Clamp clamp;  // of an Add (lowering only)
+  EKE_FIELDS(EKE_FIELD(fn) EKE_FIELD(clamp))
   friend bool operator==(const Binary&, const Binary&) = default;
 };
 struct Variadic {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -6,6 +7,7 @@
 #include "ops/families.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/unary.h"
 
 namespace eke {
 namespace {
@@ -177,11 +179,11 @@ struct AddRule {
   float ka, kb;
   quantized::Bounds bounds;
 
-  AddRule(const Type& ta, const Type& tb, const Type& ty, bool subtract) noexcept
+  AddRule(const Type& ta, const Type& tb, const Type& ty, bool subtract, const op::Clamp& clamp) noexcept
       : a(quantized::params(ta)),
         b(quantized::params(tb)),
         y(quantized::params(ty)),
-        bounds(quantized::bounds_of(ty.dtype)) {
+        bounds(quantized::clamped(quantized::bounds_of(ty.dtype), clamp, y)) {
     ka = static_cast<float>(static_cast<double>(a.scale) / static_cast<double>(y.scale));
     kb = static_cast<float>(static_cast<double>(b.scale) / static_cast<double>(y.scale));
     if (subtract) kb = -kb;
@@ -226,11 +228,11 @@ struct Pair {
   }
 };
 
-void eval_quantized(BinaryFn fn, const Pair& p) {
+void eval_quantized(BinaryFn fn, const op::Clamp& clamp, const Pair& p) {
   const Type &a = *p.a.type, &b = *p.b.type, &y = *p.y.type;
   const bool integers = a.quant && b.quant && y.quant;
   if (integers && (fn == BinaryFn::Add || fn == BinaryFn::Sub)) {
-    const AddRule rule(a, b, y, fn == BinaryFn::Sub);
+    const AddRule rule(a, b, y, fn == BinaryFn::Sub, clamp);
     p.for_each([&](std::int64_t i, std::int64_t ia, std::int64_t ib) {
       quantized::store(p.y, i, rule(quantized::load(p.a, ia), quantized::load(p.b, ib)));
     });
@@ -245,7 +247,7 @@ void eval_quantized(BinaryFn fn, const Pair& p) {
       if (is_comparison(fn))
         p.y.as<bool>()[i] = compare(fn, va, vb);
       else
-        quantized::store_real(p.y, i, arithmetic(fn, va, vb));
+        quantized::store_real(p.y, i, clip(arithmetic(fn, va, vb), clamp.lo, clamp.hi));
     });
   }
 }
@@ -269,8 +271,9 @@ void eval_pow(const Pair& p) {
 
 void eval_binary(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
   const BinaryFn fn = attributes<op::Binary>(op).fn;
+  const op::Clamp& clamp = attributes<op::Binary>(op).clamp;
   const Pair p{in[0], in[1], out[0]};
-  if (p.a.type->quant || p.b.type->quant || p.y.type->quant) return eval_quantized(fn, p);
+  if (p.a.type->quant || p.b.type->quant || p.y.type->quant) return eval_quantized(fn, clamp, p);
   if (fn == BinaryFn::Pow) return eval_pow(p);
   const bool makes_bool = is_comparison(fn) || is_logical(fn);
   visit_dtype(p.a.dtype(), [&]<class T>(ElementTag<T>) {
@@ -286,6 +289,9 @@ void eval_binary(const Op& op, std::span<const TensorView> in, std::span<const M
       });
     }
   });
+  if (clamp.active() && p.y.dtype() == DType::f32)
+    std::transform(p.y.as<float>(), p.y.as<float>() + p.y.count(), p.y.as<float>(),
+                   [&clamp](float y) { return clip(y, clamp.lo, clamp.hi); });
 }
 
 // Before opset 7 a PRelu's slope is one per channel: it gets trailing extents of 1 to lie on axis 1 of x.
@@ -383,7 +389,7 @@ void eval_variadic(const Op& op, std::span<const TensorView> in, std::span<const
   const VariadicFn fn = attributes<op::Variadic>(op).fn;
   const MutTensorView y = out[0];
   if (any_quantized(in, y)) {
-    if (fn == VariadicFn::Sum && in.size() == 2) return eval_quantized(BinaryFn::Add, {in[0], in[1], y});
+    if (fn == VariadicFn::Sum && in.size() == 2) return eval_quantized(BinaryFn::Add, {}, {in[0], in[1], y});
     const auto load = [&](std::size_t k, std::int64_t j) { return quantized::load_real(in[k], j); };
     for (std::int64_t i = 0; i < y.count(); ++i) {
       quantized::store_real(y, i, combine_all<float>(fn, in, y.shape(), i, load));
