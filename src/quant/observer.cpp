@@ -78,6 +78,7 @@ NonFinite first_nonfinite(std::span<const float> values, std::int64_t per_image,
 double Histogram::bin_width() const noexcept { return std::ldexp(1.0, exponent_); }
 
 void Histogram::grow_to(int exponent) {
+  counts_.resize(2 * kSide);
   if (exponent <= exponent_) return;
   const int shift = std::min(exponent - exponent_, 31);
   std::vector<std::uint64_t> joined(counts_.size());
@@ -90,7 +91,7 @@ void Histogram::grow_to(int exponent) {
 void Histogram::add(std::span<const float> values, float magnitude) {
   int above = 0;  // magnitude < 2^above
   std::frexp(magnitude, &above);
-  if (magnitude > 0) grow_to(above - (std::bit_width(unsigned{kSide}) - 1));
+  grow_to(magnitude > 0 ? above - (std::bit_width(unsigned{kSide}) - 1) : exponent_);
   const float per_width = std::ldexp(1.0f, -exponent_);
   std::uint64_t* const zero_bin = counts_.data() + kSide;
   std::array<std::int32_t, 256> bins;
@@ -107,6 +108,7 @@ void Histogram::add(std::span<const float> values, float magnitude) {
 }
 
 void Histogram::merge(const Histogram& other) {
+  if (other.counts_.empty()) return;
   grow_to(other.exponent_);
   const int shift = std::min(exponent_ - other.exponent_, 31);
   for (int bin = -kSide; bin < kSide; ++bin) {

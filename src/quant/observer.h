@@ -26,15 +26,18 @@ class Histogram {
   // Bins on each side of zero. Of the longer side, at least half the bins are in use.
   static constexpr int kSide = 4096;
 
-  Histogram() : counts_(2 * kSide) {}
+  Histogram() = default;
 
   // All values must be finite and no greater in magnitude than `magnitude`.
   void add(std::span<const float> values, float magnitude);
   void merge(const Histogram& other);
 
   // Bin i in [-kSide, kSide) counts the values in [i, i + 1) * bin_width().
-  std::uint64_t count(int bin) const { return counts_[static_cast<std::size_t>(bin + kSide)]; }
+  std::uint64_t count(int bin) const {
+    return counts_.empty() ? 0 : counts_[static_cast<std::size_t>(bin + kSide)];
+  }
   double bin_width() const noexcept;
+  std::size_t bytes() const noexcept { return counts_.size() * sizeof(std::uint64_t); }
 
   friend bool operator==(const Histogram&, const Histogram&) = default;
 
@@ -42,8 +45,8 @@ class Histogram {
   void grow_to(int exponent);
 
   static constexpr int kMinExponent = -100;
-  int exponent_ = kMinExponent;  // bins are 2^exponent_ wide
-  std::vector<std::uint64_t> counts_;
+  int exponent_ = kMinExponent;        // bins are 2^exponent_ wide
+  std::vector<std::uint64_t> counts_;  // empty before the first value
 };
 
 // A value that is NaN or infinite, and the image that gave it (its index over the whole calibration).
@@ -73,6 +76,7 @@ class Observer {
 
   bool has_histogram() const noexcept { return with_histogram_; }
   const Histogram& histogram() const noexcept { return histogram_; }
+  std::size_t bytes() const noexcept { return histogram_.bytes(); }
   const NonFinite* nonfinite() const noexcept { return found_nonfinite_ ? &nonfinite_ : nullptr; }
 
   friend bool operator==(const Observer&, const Observer&) = default;
