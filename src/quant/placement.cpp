@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <variant>
 
@@ -29,6 +30,18 @@ bool is_binary(const Node& node, std::initializer_list<op::BinaryFn> fns) {
 
 bool is_arithmetic(const Node& node) {
   return is_binary(node, {op::BinaryFn::Add, op::BinaryFn::Sub, op::BinaryFn::Mul});
+}
+
+// A function of one element that a constant number completes: x / 2, 1 - x, x ^ 3.
+bool is_function_of_constant(const Graph& graph, const Node& node) {
+  if (!is_binary(node, {op::BinaryFn::Add, op::BinaryFn::Sub, op::BinaryFn::Mul, op::BinaryFn::Div,
+                        op::BinaryFn::Pow})) {
+    return false;
+  }
+  const auto is_number = [&](ValueId id) { return graph.constant(id) && graph.constant(id)->count() == 1; };
+  const bool a = is_number(node.in[0]), b = is_number(node.in[1]);
+  // A constant of higher rank would change the shape.
+  return a != b && graph[node.in[a ? 1 : 0]].type.shape == graph[node.out[0]].type.shape;
 }
 
 // A Relu, or a Clip with constant bounds.
@@ -103,7 +116,7 @@ std::string weights_obstacle(const Graph& graph, const Node& node) {
 std::string obstacle(const Graph& graph, const Node& node) {
   const Kind kind = rule_of(graph, node);
   if (kind == Kind::float_only) return fmt::format("{} has no integer form", op_name(node.op));
-  for (const std::size_t i : data_inputs(node, kind)) {
+  for (const std::size_t i : data_inputs(graph, node)) {
     if (!is_f32(graph, input(node, i))) return "its input is not f32";
   }
   if (!is_f32(graph, node.out[0])) return "its output is not f32";
@@ -116,7 +129,7 @@ std::string obstacle(const Graph& graph, const Node& node) {
     if (is_constant(0)) return "its data input is constant";
     return weights_obstacle(graph, node);
   }
-  if (std::ranges::all_of(data_inputs(node, kind), is_constant)) return "its inputs are constant";
+  if (std::ranges::all_of(data_inputs(graph, node), is_constant)) return "its inputs are constant";
   return "";
 }
 
@@ -169,7 +182,7 @@ class Placer {
       const ValueId id = node.in[i];
       return is_graph_input(id) || integer(producer(id));
     };
-    const auto inputs = data_inputs(node, kind(node));
+    const auto inputs = data_inputs(graph_, node);
     if (std::ranges::none_of(inputs, is_source)) return "its inputs are made in float";
     if (is_constant_prelu(graph_, node) && graph_.constant(node.in[1])->count() != 1 &&
         !is_fused_activation(node)) {
@@ -183,7 +196,9 @@ class Placer {
     const ValueId in = activation.in[0];
     if (graph_.constant(in) || !integer(producer(in)) || only_reader(in) != &activation) return false;
     const Node& source = node(producer(in));
-    if (is_clamp(graph_, activation)) return kind(source) == Kind::weighted || is_arithmetic(source);
+    if (is_clamp(graph_, activation)) {
+      return kind(source) == Kind::weighted || is_binary(source, {op::BinaryFn::Add});
+    }
     if (kind(source) != Kind::weighted) return false;
     if (as<op::LeakyRelu>(activation)) return true;
     return is_constant_prelu(graph_, activation) &&
@@ -229,7 +244,7 @@ class Placer {
     const bool read_as_data = std::ranges::any_of(consumers_[index(id)], [&](int reader) {
       const Node& n = node(reader);
       if (!integer(reader)) return false;
-      const auto inputs = data_inputs(n, kind(n));
+      const auto inputs = data_inputs(graph_, n);
       return std::ranges::any_of(inputs, [&](std::size_t i) { return n.in[i] == id; });
     });
     if (!integer(producer(id))) return read_as_data;
@@ -329,13 +344,22 @@ QuantRule::Kind rule_of(const Graph& graph, const Node& node) {
   return kind;
 }
 
-std::vector<std::size_t> data_inputs(const Node& node, QuantRule::Kind kind) {
-  if (kind == Kind::float_only) return {};
-  if (kind == Kind::joined_scale) {
-    std::vector<std::size_t> all(node.in.size());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-    return all;
+std::vector<std::size_t> data_inputs(const Graph& graph, const Node& node) {
+  switch (rule_of(graph, node)) {
+    case Kind::float_only:
+      return {};
+    case Kind::joined_scale: {
+      std::vector<std::size_t> all(node.in.size());
+      std::iota(all.begin(), all.end(), std::size_t{0});
+      return all;
+    }
+    case Kind::weighted:
+    case Kind::same_scale:
+    case Kind::own_scale:
+      break;
   }
+  if (is_function_of_constant(graph, node))
+    return {graph.constant(node.in[0]) ? std::size_t{1} : std::size_t{0}};
   return is_arithmetic(node) ? std::vector<std::size_t>{0, 1} : std::vector<std::size_t>{0};
 }
 

@@ -25,7 +25,7 @@ Placement place(const Graph& graph, const QuantizeOptions& options);
 
 // How this node, with its attributes and constants, is quantized: QuantRule, made precise.
 QuantRule::Kind rule_of(const Graph& graph, const Node& node);
-// The inputs that carry data, as against weights, bounds, shapes and slopes.
-std::vector<std::size_t> data_inputs(const Node& node, QuantRule::Kind kind);
+// The inputs that carry data, as against weights, bounds, shapes, slopes and single numbers.
+std::vector<std::size_t> data_inputs(const Graph& graph, const Node& node);
 
 }  // namespace eke

@@ -144,8 +144,8 @@ class Rewriter {
     }
     if (kind == Kind::weighted) {
       quantize_weights_of(original, node);
-    } else {
-      for (const std::size_t i : data_inputs(original, kind)) {
+    } else if (kind != Kind::float_only) {
+      for (const std::size_t i : data_inputs(graph_, original)) {
         if (graph_.constant(original.in[i])) node.in[i] = quantize_constant(original.in[i]);
       }
     }

@@ -218,7 +218,7 @@ output %y
 TEST(Rewrite, AConstantOperandIsAQuantizedConstant) {
   const Graph graph = quantized(R"(graph "g"
 input %x: f32[1,2,1,1]
-const %k: f32[1] = [127.5]
+const %k: f32[2,1,1] = [127.5,127.5]
 const %w: f32[1,2,1,1] = [1,0.5]
 %n: f32[1,2,1,1] = Sub "centre" (%x, %k)
 %y: f32[1,1,1,1] = Conv "conv" (%n, %w)
@@ -227,7 +227,7 @@ output %y
                           .graph;
   const ValueId stored = find_value(graph, "k_quantized");
   ASSERT_NE(stored, kNoValue);
-  EXPECT_EQ(*graph.constant(stored), Tensor::from<std::uint8_t>({1}, {255}));
+  EXPECT_EQ(*graph.constant(stored), Tensor::from<std::uint8_t>({2, 1, 1}, {255, 255}));
   EXPECT_EQ(*graph.constant(find_value(graph, "k_scale")), Tensor::scalar(0.5f));
 }
 
