@@ -42,7 +42,7 @@ TEST(BatchLoader, ShapesFollowTheLayout) {
   const Dataset dataset = open_dataset(folder.path());
   const Threads threads(1);
   Preprocess how = small();
-  how.layout = Layout::nhwc;
+  how.layout = ImageLayout::nhwc;
   how.order = ChannelOrder::grey;
   EXPECT_EQ(BatchLoader(dataset, how, threads).load(0, 1).shape(), Shape({1, 2, 3, 1}));
   how.scale[0] = 0;

@@ -44,7 +44,7 @@ TEST(Preprocess, OrdersChannelsAndAxes) {
   EXPECT_THAT(run(how, kTwoPixels), ElementsAre(10, 40, 20, 50, 30, 60));
   how.order = ChannelOrder::bgr;
   EXPECT_THAT(run(how, kTwoPixels), ElementsAre(30, 60, 20, 50, 10, 40));
-  how.layout = Layout::nhwc;
+  how.layout = ImageLayout::nhwc;
   EXPECT_THAT(run(how, kTwoPixels), ElementsAre(30, 20, 10, 60, 50, 40));
   how.order = ChannelOrder::grey;
   EXPECT_THAT(run(how, kTwoPixels), ElementsAre(18, 48));
@@ -139,7 +139,7 @@ TEST(PreprocessJson, RoundTrips) {
   how.fit = Fit::letterbox;
   how.crop = 0.9f;
   how.pad = 0;
-  how.layout = Layout::nhwc;
+  how.layout = ImageLayout::nhwc;
   EXPECT_EQ(preprocess_from_json(preprocess_to_json(how)), how);
   EXPECT_EQ(preprocess_from_json(preprocess_to_json({})), Preprocess{});
   EXPECT_THAT(preprocess_to_json(how), HasSubstr("\"mean\":[123.675,116.28,103.53]"));
@@ -220,7 +220,8 @@ TEST(ParseNames, RoundTrip) {
     EXPECT_EQ(parse_channel_order(to_string(order)), order);
   }
   for (Fit fit : {Fit::squash, Fit::crop, Fit::letterbox}) EXPECT_EQ(parse_fit(to_string(fit)), fit);
-  for (Layout layout : {Layout::nchw, Layout::nhwc}) EXPECT_EQ(parse_layout(to_string(layout)), layout);
+  for (ImageLayout layout : {ImageLayout::nchw, ImageLayout::nhwc})
+    EXPECT_EQ(parse_layout(to_string(layout)), layout);
   EXPECT_THROW(parse_fit("stretch"), UsageError);
 }
 
