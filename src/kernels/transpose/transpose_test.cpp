@@ -8,8 +8,16 @@ class Transpose : public testing::KernelTest<TransposeKernel> {
  protected:
   template <class T>
   void check() {
-    for (int rows = 1; rows <= 50; rows += rows < 20 ? 1 : 5)
-      for (int cols = 1; cols <= 50; cols += cols < 20 ? 1 : 5) {
+    check_strides<T>(0, 0);
+    check_strides<T>(1, 2);
+  }
+
+ private:
+  // The rows of the input and of the output lie that many elements apart.
+  template <class T>
+  void check_strides(int in_gap, int out_gap) {
+    for (int rows = 1; rows <= 80; rows += rows < 20 ? 1 : 5)
+      for (int cols = 1; cols <= 80; cols += cols < 20 ? 1 : 5) {
         const auto in_stride = static_cast<std::size_t>(cols + 1),
                    out_stride = static_cast<std::size_t>(rows + 2);
         const auto r_count = static_cast<std::size_t>(rows), c_count = static_cast<std::size_t>(cols);
