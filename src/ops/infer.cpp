@@ -73,17 +73,6 @@ std::vector<Operand> operands(const Graph& graph, const Node& node) {
   return result;
 }
 
-void infer_node(Graph& graph, const Node& node) {
-  std::vector<Type> types = def(node.op).infer(node.op, operands(graph, node));
-  check(node.out.size() <= types.size(), "has {} outputs; the operator gives {}", node.out.size(),
-        types.size());
-  for (std::size_t i = 0; i < node.out.size(); ++i) {
-    if (node.out[i] == kNoValue) continue;
-    static_cast<void>(byte_size(types[i].dtype, types[i].shape));
-    graph[node.out[i]].type = std::move(types[i]);
-  }
-}
-
 bool depends_on_types_only(const Op& op) {
   return std::holds_alternative<op::Shape>(op) || std::holds_alternative<op::Size>(op);
 }
@@ -127,10 +116,7 @@ std::vector<Tensor> evaluate_node(const Graph& graph, const Node& node, F&& in) 
 }
 
 void become_constants(Graph& graph, const Node& node) {
-  std::vector<Tensor> results = evaluate_node(graph, node, [&](ValueId id) {
-    const Tensor* constant = graph.constant(id);
-    return TensorView{&graph[id].type, constant ? constant->data() : nullptr};
-  });
+  std::vector<Tensor> results = evaluate_constant(graph, node);
   for (std::size_t i = 0; i < results.size(); ++i)
     if (node.out[i] != kNoValue)
       graph[node.out[i]].constant = std::make_shared<const Tensor>(std::move(results[i]));
@@ -156,6 +142,17 @@ Graph specialize(Graph graph, const Bindings& bindings) {
   return infer_types(std::move(graph));
 }
 
+void infer_node(Graph& graph, const Node& node) {
+  std::vector<Type> types = def(node.op).infer(node.op, operands(graph, node));
+  check(node.out.size() <= types.size(), "has {} outputs; the operator gives {}", node.out.size(),
+        types.size());
+  for (std::size_t i = 0; i < node.out.size(); ++i) {
+    if (node.out[i] == kNoValue) continue;
+    static_cast<void>(byte_size(types[i].dtype, types[i].shape));
+    graph[node.out[i]].type = std::move(types[i]);
+  }
+}
+
 Graph infer_types(Graph graph) {
   verify(graph);
   check_inputs(graph);
@@ -173,6 +170,13 @@ Graph infer_types(Graph graph) {
   graph.nodes = std::move(kept);
   compact(graph);
   return graph;
+}
+
+std::vector<Tensor> evaluate_constant(const Graph& graph, const Node& node) {
+  return evaluate_node(graph, node, [&](ValueId id) {
+    const Tensor* constant = graph.constant(id);
+    return TensorView{&graph[id].type, constant ? constant->data() : nullptr};
+  });
 }
 
 std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& inputs) {

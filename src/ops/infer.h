@@ -25,7 +25,13 @@ Graph specialize(Graph graph, const Bindings& bindings);
 // still dynamic is named together with the way to fix it.
 Graph infer_types(Graph graph);
 
+// Sets the types of one node's outputs from those of its inputs.
+void infer_node(Graph& graph, const Node& node);
+
 // Evaluates by OpDef::eval, node by node. `inputs` in the order of graph.inputs.
 std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& inputs);
+
+// The outputs of one node whose inputs are all constants, in the order of node.out; an absent one is empty.
+std::vector<Tensor> evaluate_constant(const Graph& graph, const Node& node);
 
 }  // namespace eke
