@@ -57,7 +57,6 @@ void sink(Rewriter& r, Op op, std::vector<ValueId> in, const Perm& perm) {
   const std::string name = r.node().name.empty() ? r.graph()[r.out()].name : r.node().name;
   const ValueId before = r.insert(std::move(op), std::move(in), name);
   r.replace(op::Transpose{perm}, {before}, name + "_transpose");
-}, {before});
 }
 
 bool is_per_tensor(Rewriter& r) {
