@@ -18,8 +18,8 @@ class Transpose : public testing::KernelTest<TransposeKernel> {
   void check_strides(int in_gap, int out_gap) {
     for (int rows = 1; rows <= 80; rows += rows < 20 ? 1 : 5)
       for (int cols = 1; cols <= 80; cols += cols < 20 ? 1 : 5) {
-        const auto in_stride = static_cast<std::size_t>(cols + 1),
-                   out_stride = static_cast<std::size_t>(rows + 2);
+        const auto in_stride = static_cast<std::size_t>(cols + in_gap),
+                   out_stride = static_cast<std::size_t>(rows + out_gap);
         const auto r_count = static_cast<std::size_t>(rows), c_count = static_cast<std::size_t>(cols);
         testing::Buffer<T> in(r_count * in_stride, [&] { return static_cast<T>(random()); });
         testing::Buffer<T> out(c_count * out_stride), expected(c_count * out_stride);
