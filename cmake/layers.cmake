@@ -1,13 +1,15 @@
 # eke_layer(<name> [DEPENDS <layers>...] [LIBRARIES <targets>...])
 # One static library of src/<name>/*.cpp, which sees only the layers that it names, and one test executable of
-# src/<name>/*_test.cpp. The arguments say the same as the table of layers in ARCHITECTURE.md.
+# src/<name>/*_test.cpp; with EKE_BENCHMARKS also one benchmark of src/<name>/*_bench.cpp. The arguments say the same as the table of layers in ARCHITECTURE.md.
 function(eke_layer name)
   cmake_parse_arguments(LAYER "" "" "DEPENDS;LIBRARIES" ${ARGN})
   set(directory ${PROJECT_SOURCE_DIR}/src/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${directory}/*.cpp)
   set(tests ${sources})
+  set(benchmarks ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER benchmarks INCLUDE REGEX "_bench\\.cpp$")
   if(NOT sources)  # a layer of headers alone
     set(sources ${PROJECT_BINARY_DIR}/${name}_empty.cpp)
     file(CONFIGURE OUTPUT ${sources} CONTENT "")
@@ -22,6 +24,10 @@ function(eke_layer name)
   if(EKE_TESTS AND tests)
     eke_test(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE eke_${name})
+  endif()
+  if(EKE_BENCHMARKS AND benchmarks)
+    add_executable(${name}_bench ${benchmarks})
+    target_link_libraries(${name}_bench PRIVATE eke_${name})
   endif()
 endfunction()
 

@@ -183,12 +183,12 @@ inline void run(const Kernel& kernel) noexcept {
 
 }  // namespace
 
-void gemm_u8s8_12x32c4_avx512vnni(const GemmU8S8Args& a) noexcept {
+void gemm_u8s8_6x64c4_avx512vnni(const GemmU8S8Args& a) noexcept {
   const std::ptrdiff_t steps = (a.k + 3) / 4;
   run(U8S8{a, steps, steps * a.taps * kNr * 4});
 }
 
-void gemm_f32_12x32_avx512vnni(const GemmF32Args& a) noexcept {
+void gemm_f32_6x64_avx512vnni(const GemmF32Args& a) noexcept {
   run(F32{a, std::ptrdiff_t{a.k} * a.taps * kNr});
 }
 
