@@ -150,10 +150,8 @@ void float_conv(const ConvShape& s, const op::Clamp& clamp, std::span<const Tens
       });
 }
 
-template <class X>
-void quantized_conv(const ConvShape& s, const IntegerProduct& product) {
-  const X* x = product.x.as<X>();
-  const auto* w = product.w.as<std::int8_t>();
+template <class X, class W>
+void quantized_conv(const ConvShape& s, const IntegerProduct& product, const X* x, const W* w) {
   const std::int32_t zx = quantized::params(*product.x.type).zero_point;
   convolve<std::uint32_t>(
       s,
@@ -172,8 +170,7 @@ void eval_conv(const Op& op, std::span<const TensorView> in, std::span<const Mut
   if (in[0].type->quant) {
     const IntegerProduct product{in[0],          in[1],  operand(in, 2), operand(in, 3),
                                  operand(in, 4), out[0], a.mid,          a.clamp};
-    in[0].dtype() == DType::u8 ? quantized_conv<std::uint8_t>(s, product)
-                               : quantized_conv<std::int8_t>(s, product);
+    visit_product(in[0], in[1], [&](const auto* x, const auto* w) { quantized_conv(s, product, x, w); });
     return;
   }
   visit_dtype(in[0].dtype(), [&](auto tag) {

@@ -21,6 +21,16 @@ inline void check_quantized_input(const Type& type, std::string_view name) {
         "{} is {}; an 8-bit tensor that is quantized as a whole is needed", name, to_string(type));
 }
 
+// Calls f(pointer to x, pointer to w) with their stored types: uint8 or int8 activations; int8 weights, or
+// int16 ones where lowering has subtracted a zero point.
+template <class F>
+void visit_product(const TensorView& x, const TensorView& w, F&& f) {
+  const auto with_weights = [&](const auto* values) {
+    w.dtype() == DType::i16 ? f(values, w.as<std::int16_t>()) : f(values, w.as<std::int8_t>());
+  };
+  x.dtype() == DType::u8 ? with_weights(x.as<std::uint8_t>()) : with_weights(x.as<std::int8_t>());
+}
+
 // Throws unless `type` is int8 with zero point 0 and one scale for the tensor or one for each index of
 // `axis`.
 inline void check_quantized_weights(const Type& type, int axis) {

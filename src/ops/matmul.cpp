@@ -115,10 +115,8 @@ void gemm(const op::Gemm& op, const GemmShape& s, std::span<const TensorView> in
     }
 }
 
-template <class X>
-void quantized_gemm(const GemmShape& s, const IntegerProduct& product) {
-  const X* x = product.x.as<X>();
-  const auto* w = product.w.as<std::int8_t>();
+template <class X, class W>
+void quantized_gemm(const GemmShape& s, const IntegerProduct& product, const X* x, const W* w) {
   const std::int32_t zx = quantized::params(*product.x.type).zero_point;
   for (std::int64_t i = 0; i < s.m; ++i)
     for (std::int64_t j = 0; j < s.n; ++j) {
@@ -131,8 +129,8 @@ void quantized_gemm(const GemmShape& s, const IntegerProduct& product) {
 }
 
 void quantized_gemm(const GemmShape& s, const IntegerProduct& product) {
-  product.x.dtype() == DType::u8 ? quantized_gemm<std::uint8_t>(s, product)
-                                 : quantized_gemm<std::int8_t>(s, product);
+  visit_product(product.x, product.w,
+                [&](const auto* x, const auto* w) { quantized_gemm(s, product, x, w); });
 }
 
 void eval_gemm(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {

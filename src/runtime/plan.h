@@ -47,6 +47,7 @@ struct Observed {
 using ObserveFn = std::function<void(const Observed&)>;
 
 struct PlanState;
+struct StepArgs;
 class Scratch;
 
 class Plan {
@@ -86,10 +87,13 @@ class Scratch {
   Scratch(const Plan& plan, const Threads& threads);
   std::byte* arena() noexcept { return arena_; }
   const Threads& threads() const noexcept { return threads_; }
+  StepArgs args(std::size_t step) noexcept;  // for Plan
 
  private:
   std::unique_ptr<std::byte[]> memory_;
-  std::byte* arena_;
+  std::byte *arena_, *step_scratch_;
+  std::vector<std::byte*> pointers_;         // of all steps' inputs and outputs, in order
+  std::vector<std::size_t> first_, inputs_;  // per step: its first pointer, its count of inputs
   const Threads& threads_;
 };
 

@@ -1,0 +1,386 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+
+#include "runtime/lower.h"
+#include "runtime/memory.h"
+#include "runtime/tactic.h"
+
+namespace eke {
+namespace {
+
+constexpr std::size_t kAlign = 64;
+constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+
+// Where an operand of a step lies: in the arena, in a constant, or nowhere (absent).
+struct Place {
+  std::size_t offset = kNowhere;
+  const void* constant = nullptr;
+};
+
+}  // namespace
+
+struct CompiledStep {
+  std::unique_ptr<Step> step;
+  std::vector<Place> in, out;
+  std::vector<std::size_t> observed;  // indexes into PlanState::observed that are ready after this step
+};
+
+struct PlanState {
+  std::vector<CompiledStep> steps;
+  std::vector<StepInfo> info;
+  std::vector<Type> input_types, output_types;
+  std::vector<std::size_t> input_offsets;
+  std::vector<Place> outputs;
+  struct Watch {
+    Type type;
+    std::size_t offset = kNowhere;
+    Layout layout = Layout::plain;
+  };
+  std::vector<Watch> observed;
+  std::vector<std::size_t> observed_inputs;  // those that are there before the first step
+  std::vector<std::shared_ptr<const Tensor>> constants;
+  std::size_t arena_bytes = 0, weight_bytes = 0;
+};
+
+namespace {
+
+class Compiler {
+ public:
+  Compiler(Graph graph, std::size_t outputs, const CompileOptions& options, std::vector<LowerNote> notes)
+      : graph_(std::move(graph)),
+        output_count_(outputs),
+        options_(options),
+        notes_(std::move(notes)),
+        isa_(options.isa ? *options.isa : selected_isa()),
+        state_(std::make_shared<PlanState>()) {}
+
+  std::shared_ptr<PlanState> run() {
+    for (ValueId id : graph_.inputs) located_[{id, Layout::plain}] = add_slot(graph_[id].type, -1);
+    for (const Node& node : graph_.nodes)
+      with_context([&] { return fmt::format("node '{}' ({})", node.name, op_name(node.op)); },
+                   [&] { add_node(node); });
+    finish_outputs();
+    place_slots();
+    return state_;
+  }
+
+ private:
+  struct Slot {
+    Interval interval;
+    std::size_t offset = 0;
+  };
+  struct Operands {
+    std::vector<std::size_t> slots;  // kNowhere: absent or constant
+    std::vector<const void*> constants;
+  };
+
+  int next_step() const { return static_cast<int>(state_->steps.size()); }
+
+  std::size_t add_slot(const Type& type, int first) {
+    slots_.push_back({{byte_size(type.dtype, type.shape), first, std::max(first, 0)}});
+    return slots_.size() - 1;
+  }
+
+  // The slot that holds a value in a layout; a step is added that converts it if need be. Alive until the
+  // next step at least.
+  std::size_t locate(ValueId id, Layout layout) {
+    const Type& type = graph_[id].type;
+    const Layout other = layout == Layout::plain ? Layout::nhwc : Layout::plain;
+    auto found = located_.find({id, layout});
+    if (found == located_.end() && layouts_agree(type.shape)) found = located_.find({id, other});
+    if (found == located_.end()) {
+      const std::size_t source = located_.at({id, other});
+      Prepared prepared = layout_step(type, other, isa_);
+      StepInfo info{graph_[id].name, prepared.tactic, "transpose", "", type, {}};
+      const std::size_t target = add_slot(type, next_step());
+      add_step(std::move(prepared.step), {{source}, {nullptr}}, {target}, std::move(info));
+      found = located_.emplace(std::pair{id, layout}, target).first;
+    }
+    touch(found->second, next_step());
+    return found->second;
+  }
+
+  void touch(std::size_t slot, int step) {
+    slots_[slot].interval.last = std::max(slots_[slot].interval.last, step);
+  }
+
+  void add_step(std::unique_ptr<Step> step, const Operands& in, const std::vector<std::size_t>& out,
+                StepInfo info) {
+    const int index = next_step();
+    CompiledStep compiled;
+    compiled.step = std::move(step);
+    for (std::size_t i = 0; i < in.slots.size(); ++i) {
+      compiled.in.push_back({in.slots[i], in.constants[i]});
+      if (in.slots[i] != kNowhere) touch(in.slots[i], index);
+    }
+    for (std::size_t slot : out) {
+      compiled.out.push_back({slot, nullptr});
+      if (slot != kNowhere) touch(slot, index);
+    }
+    state_->weight_bytes += compiled.step->weight_bytes();
+    state_->steps.push_back(std::move(compiled));
+    state_->info.push_back(std::move(info));
+  }
+
+  const Tactic& choose(const Query& query) const {
+    if (options_.reference_only) return reference_tactic();
+    for (const Tactic& tactic : tactics(query.node.op))
+      if (tactic.legal(query)) return tactic;
+    return reference_tactic();
+  }
+
+  Layout layout_for(const Tactic& tactic, const Node& node) const {
+    if (tactic.layout == LayoutNeed::plain) return Layout::plain;
+    if (tactic.layout == LayoutNeed::nhwc) return Layout::nhwc;
+    for (ValueId id : node.in) {
+      if (id == kNoValue || graph_.constant(id) != nullptr || graph_[id].type.shape.rank() != 4) continue;
+      return located_.contains({id, Layout::nhwc}) ? Layout::nhwc : Layout::plain;
+    }
+    return Layout::plain;
+  }
+
+  Layout layout_of(ValueId id, Layout layout) const {
+    return graph_[id].type.shape.rank() == 4 ? layout : Layout::plain;
+  }
+
+  void add_node(const Node& node) {
+    Query query{graph_, node, isa_};
+    const Tactic& tactic = choose(query);
+    query.layout = layout_for(tactic, node);
+    Prepared prepared = tactic.prepare(query);
+    Operands in;
+    for (ValueId id : node.in) {
+      const bool constant = id != kNoValue && graph_.constant(id) != nullptr;
+      in.slots.push_back(id == kNoValue || constant ? kNowhere : locate(id, layout_of(id, query.layout)));
+      in.constants.push_back(constant ? graph_.constant(id)->data() : nullptr);
+      if (constant) state_->constants.push_back(graph_[id].constant);
+    }
+    if (prepared.step == nullptr) {
+      located_[{node.out[0], layout_of(node.out[0], query.layout)}] = in.slots[0];
+      return;
+    }
+    std::vector<std::size_t> out;
+    for (ValueId id : node.out) {
+      if (id == kNoValue) {
+        out.push_back(kNowhere);
+        continue;
+      }
+      out.push_back(add_slot(graph_[id].type, next_step()));
+      located_[{id, layout_of(id, query.layout)}] = out.back();
+    }
+    add_step(std::move(prepared.step), in, out,
+             {node.name, std::string(op_name(node.op)), std::move(prepared.tactic), note(node, prepared.note),
+              query.out(), cost_of(graph_, node)});
+  }
+
+  std::string note(const Node& node, const std::string& own) const {
+    for (const LowerNote& note : notes_)
+      if (note.node == node.name)
+        return own.empty() ? "float: " + note.reason : own + "; float: " + note.reason;
+    return own;
+  }
+
+  void finish_outputs() {
+    for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+      const ValueId id = graph_.outputs[i];
+      if (graph_.constant(id) != nullptr) {
+        state_->constants.push_back(graph_[id].constant);
+        if (i < output_count_)
+          state_->outputs.push_back({kNowhere, graph_.constant(id)->data()});
+        else
+          state_->observed.push_back({graph_[id].type, kNowhere, Layout::plain});
+      } else if (i < output_count_) {
+        state_->outputs.push_back({locate(id, Layout::plain), nullptr});
+      } else {
+        const bool nhwc = !located_.contains({id, Layout::plain});
+        const Layout layout = nhwc ? Layout::nhwc : Layout::plain;
+        state_->observed.push_back({graph_[id].type, located_.at({id, layout}), layout});
+      }
+    }
+    for (const Place& output : state_->outputs)
+      if (output.offset != kNowhere) touch(output.offset, next_step());
+  }
+
+  // From slots to offsets in the arena.
+  void place_slots() {
+    std::vector<Interval> intervals;
+    for (const Slot& slot : slots_) intervals.push_back(slot.interval);
+    const Placement placement = place(intervals);
+    const auto resolve = [&](std::size_t& slot) {
+      if (slot != kNowhere) slot = placement.offsets[slot];
+    };
+    for (ValueId id : graph_.inputs)
+      state_->input_offsets.push_back(placement.offsets[located_.at({id, Layout::plain})]);
+    for (std::size_t w = 0; w < state_->observed.size(); ++w) watch(w);
+    for (CompiledStep& step : state_->steps) {
+      for (Place& place : step.in) resolve(place.offset);
+      for (Place& place : step.out) resolve(place.offset);
+    }
+    for (Place& output : state_->outputs) resolve(output.offset);
+    for (auto& watched : state_->observed) resolve(watched.offset);
+    state_->arena_bytes = placement.bytes;
+    drop_unused_constants();
+  }
+
+  // Attaches an observed slot to the step that fills it.
+  void watch(std::size_t index) {
+    const std::size_t slot = state_->observed[index].offset;
+    const int first = slot == kNowhere ? -1 : slots_[slot].interval.first;
+    if (first < 0)
+      state_->observed_inputs.push_back(index);
+    else
+      state_->steps[static_cast<std::size_t>(first)].observed.push_back(index);
+  }
+
+  // Packed constants need not stay: only those that a step reads in place.
+  void drop_unused_constants() {
+    std::vector<const void*> read;
+    for (const CompiledStep& step : state_->steps)
+      if (step.step->weight_bytes() == 0)
+        for (const Place& place : step.in)
+          if (place.constant != nullptr) read.push_back(place.constant);
+    for (const Place& output : state_->outputs)
+      if (output.constant != nullptr) read.push_back(output.constant);
+    for (const auto& watched : state_->observed)
+      if (watched.offset == kNowhere) return;
+    std::erase_if(state_->constants, [&](const std::shared_ptr<const Tensor>& constant) {
+      return std::find(read.begin(), read.end(), constant->data()) == read.end();
+    });
+  }
+
+  Graph graph_;
+  std::size_t output_count_;
+  const CompileOptions& options_;
+  std::vector<LowerNote> notes_;
+  Isa isa_;
+  std::shared_ptr<PlanState> state_;
+  std::vector<Slot> slots_;
+  std::map<std::pair<ValueId, Layout>, std::size_t> located_;
+};
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+void copy_inputs(const PlanState& state, std::span<const TensorView> inputs, std::byte* arena) noexcept {
+  for (std::size_t i = 0; i < state.input_offsets.size(); ++i) {
+    const Type& type = state.input_types[i];
+    std::memcpy(arena + state.input_offsets[i], inputs[i].data,
+                size_of(type.dtype) * static_cast<std::size_t>(type.shape.count()));
+  }
+}
+
+void copy_outputs(const PlanState& state, std::span<const MutTensorView> outputs,
+                  const std::byte* arena) noexcept {
+  for (std::size_t i = 0; i < state.outputs.size(); ++i) {
+    const Type& type = state.output_types[i];
+    const Place& place = state.outputs[i];
+    const void* from = place.constant != nullptr ? place.constant : arena + place.offset;
+    std::memcpy(outputs[i].data, from, size_of(type.dtype) * static_cast<std::size_t>(type.shape.count()));
+  }
+}
+
+}  // namespace
+
+Plan compile(const Graph& graph, const CompileOptions& options) {
+  Graph wanted = graph;
+  for (const std::string& name : options.observe) {
+    const ValueId id = find_value(wanted, name);
+    check(id != kNoValue, "there is no value '{}' to observe", name);
+    wanted.outputs.push_back(id);
+  }
+  std::vector<LowerNote> notes;
+  const std::size_t outputs = graph.outputs.size();
+  auto state = Compiler(lower(std::move(wanted), &notes), outputs, options, std::move(notes)).run();
+  for (ValueId id : graph.inputs) state->input_types.push_back(graph[id].type);
+  for (ValueId id : graph.outputs) state->output_types.push_back(graph[id].type);
+  return Plan(std::move(state));
+}
+
+const std::vector<Type>& Plan::input_types() const noexcept { return state_->input_types; }
+const std::vector<Type>& Plan::output_types() const noexcept { return state_->output_types; }
+const std::vector<StepInfo>& Plan::steps() const noexcept { return state_->info; }
+std::size_t Plan::arena_bytes() const noexcept { return state_->arena_bytes; }
+std::size_t Plan::weight_bytes() const noexcept { return state_->weight_bytes; }
+
+void Plan::run(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
+               Scratch& scratch) const noexcept {
+  copy_inputs(*state_, inputs, scratch.arena());
+  for (std::size_t i = 0; i < state_->steps.size(); ++i) state_->steps[i].step->run(scratch.args(i));
+  copy_outputs(*state_, outputs, scratch.arena());
+}
+
+void Plan::run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
+                        Scratch& scratch, const ObserveFn& observe) const {
+  const auto show = [&](std::size_t index) {
+    const auto& watched = state_->observed[index];
+    if (watched.offset == kNowhere) return;
+    observe({index, {&watched.type, scratch.arena() + watched.offset}, watched.layout});
+  };
+  copy_inputs(*state_, inputs, scratch.arena());
+  for (std::size_t index : state_->observed_inputs) show(index);
+  for (std::size_t i = 0; i < state_->steps.size(); ++i) {
+    state_->steps[i].step->run(scratch.args(i));
+    for (std::size_t index : state_->steps[i].observed) show(index);
+  }
+  copy_outputs(*state_, outputs, scratch.arena());
+}
+
+void Plan::run_timed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
+                     Scratch& scratch, std::span<std::int64_t> step_ns) const noexcept {
+  using Clock = std::chrono::steady_clock;
+  copy_inputs(*state_, inputs, scratch.arena());
+  for (std::size_t i = 0; i < state_->steps.size(); ++i) {
+    const auto start = Clock::now();
+    state_->steps[i].step->run(scratch.args(i));
+    step_ns[i] += std::chrono::nanoseconds(Clock::now() - start).count();
+  }
+  copy_outputs(*state_, outputs, scratch.arena());
+}
+
+std::vector<Tensor> Plan::run(const std::vector<Tensor>& inputs, Scratch& scratch) const {
+  check(inputs.size() == input_types().size(), "{} inputs given, the network has {}", inputs.size(),
+        input_types().size());
+  std::vector<TensorView> in;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Type& want = input_types()[i];
+    check(inputs[i].dtype() == want.dtype && inputs[i].shape() == want.shape,
+          "input {} is {}, the network takes {}", i, to_string(inputs[i].type()), to_string(want));
+    in.push_back(inputs[i].view());
+  }
+  std::vector<Tensor> results;
+  for (const Type& type : output_types()) results.emplace_back(type.dtype, type.shape);
+  std::vector<MutTensorView> out;
+  for (Tensor& tensor : results) out.push_back(tensor.mutable_view());
+  run(in, out, scratch);
+  return results;
+}
+
+Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
+  const PlanState& state = plan.state();
+  std::size_t step_scratch = 0;
+  for (const CompiledStep& step : state.steps)
+    step_scratch = std::max(step_scratch, step.step->scratch_bytes(threads.count()));
+  const std::size_t arena = aligned(state.arena_bytes);
+  memory_ = std::make_unique<std::byte[]>(arena + aligned(step_scratch) + 2 * kAlign);
+  arena_ = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<std::size_t>(memory_.get())));
+  step_scratch_ = arena_ + arena;
+  for (const CompiledStep& step : state.steps) {
+    first_.push_back(pointers_.size());
+    for (const auto* places : {&step.in, &step.out})
+      for (const auto& place : *places)
+        pointers_.push_back(place.constant != nullptr
+                                ? static_cast<std::byte*>(const_cast<void*>(place.constant))
+                                : (place.offset == kNowhere ? nullptr : arena_ + place.offset));
+    inputs_.push_back(step.in.size());
+  }
+}
+
+StepArgs Scratch::args(std::size_t step) noexcept {
+  std::byte* const* pointers = pointers_.data() + first_[step];
+  return {pointers, pointers + inputs_[step], inputs_[step], step_scratch_, &threads_};
+}
+
+}  // namespace eke

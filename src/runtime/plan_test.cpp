@@ -1,0 +1,177 @@
+#include "runtime/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "ops/infer.h"
+#include "runtime/lower.h"
+#include "runtime/testing/random_network.h"
+
+namespace {
+std::atomic<std::int64_t> allocations{0};
+}  // namespace
+
+// Counts what the process allocates, to show that run() allocates nothing.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+// NOLINTBEGIN: GCC takes the pair for a mismatch once it has inlined one of them.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+// NOLINTEND
+
+namespace eke {
+namespace {
+
+using testing::NetworkOptions;
+using testing::random_input;
+using testing::random_network;
+
+std::vector<Tensor> inputs_of(const Graph& graph, std::uint64_t seed) {
+  std::vector<Tensor> inputs;
+  for (ValueId id : graph.inputs) inputs.push_back(random_input(graph[id].type, seed++));
+  return inputs;
+}
+
+std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs, int threads,
+                        CompileOptions options) {
+  const Plan plan = compile(graph, options);
+  const Threads pool(threads);
+  Scratch scratch(plan, pool);
+  return plan.run(inputs, scratch);
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double largest = 0;
+  for (std::int64_t i = 0; i < a.count(); ++i)
+    largest = std::max(largest, std::abs(element_as_double(a.view(), i) - element_as_double(b.view(), i)));
+  return largest;
+}
+
+struct Case {
+  const char* name;
+  NetworkOptions options;
+};
+
+class RandomNetworks : public ::testing::TestWithParam<Case> {};
+
+// The plan against OpDef::eval on the lowered graph. Integer tensors are equal to the bit; the last softmax
+// and float networks differ by the order of float32 sums: 1e-4 of values of order 1.
+TEST_P(RandomNetworks, EqualTheReferenceOnEveryTierAndThreadCount) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    const Graph graph = random_network(seed, GetParam().options);
+    const auto inputs = inputs_of(graph, seed * 31);
+    const auto expected = run(graph, inputs, 1, {.reference_only = true});
+    std::vector<Tensor> first;
+    for (Isa isa : supported_isas())
+      for (int threads : {1, 2, 7}) {
+        if (threads == 7 && seed > 3) continue;  // more threads than cores: slow
+        SCOPED_TRACE(fmt::format("{} with {} threads", to_string(isa), threads));
+        const auto actual = run(graph, inputs, threads, {.isa = isa});
+        ASSERT_EQ(actual.size(), expected.size());
+        for (std::size_t i = 0; i < actual.size(); ++i) {
+          ASSERT_EQ(actual[i].shape(), expected[i].shape());
+          ASSERT_LE(largest_difference(actual[i], expected[i]), 1e-4) << "output " << i;
+        }
+        if (GetParam().options.quantized) {
+          ASSERT_EQ(actual[1], expected[1]) << "a quantized tensor";
+        }
+        if (first.empty()) first = actual;
+        if (GetParam().options.quantized) {
+          ASSERT_EQ(actual, first) << "bits depend on tier or thread count";
+        }
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Plan, RandomNetworks,
+                         ::testing::Values(Case{"float32", {}}, Case{"uint8", {.quantized = true}},
+                                           Case{"int8", {.quantized = true, .signed_activations = true}},
+                                           Case{"asymmetric_weights",
+                                                {.quantized = true, .asymmetric_weights = true}}),
+                         [](const auto& info) { return info.param.name; });
+
+// Lowering against the Q/DQ graph as it stands: the rules differ from it by rounding only, so the outputs of
+// a few layers stay within a few steps.
+TEST(Lower, KeepsTheMeaningOfAQuantizedNetwork) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    const Graph graph = random_network(seed, {.quantized = true, .nodes = 4});
+    const auto inputs = inputs_of(graph, seed);
+    const auto expected = evaluate(graph, inputs);
+    const auto actual = evaluate(lower(graph), inputs);
+    double total = 0;
+    for (std::int64_t i = 0; i < actual[1].count(); ++i)
+      total += std::abs(element_as_double(actual[1].view(), i) - element_as_double(expected[1].view(), i));
+    EXPECT_LE(total / static_cast<double>(actual[1].count()), 0.02)
+        << "mean difference; a step is about 0.03";
+  }
+}
+
+TEST(Plan, RunAllocatesNothing) {
+  for (const bool quantized : {false, true}) {
+    const Graph graph = random_network(3, {.quantized = quantized});
+    const Plan plan = compile(graph);
+    const Threads pool(2);
+    Scratch scratch(plan, pool);
+    const auto inputs = inputs_of(graph, 1);
+    std::vector<TensorView> in;
+    for (const Tensor& input : inputs) in.push_back(input.view());
+    auto results = plan.run(inputs, scratch);
+    std::vector<MutTensorView> out;
+    for (Tensor& result : results) out.push_back(result.mutable_view());
+    const std::int64_t before = allocations;
+    plan.run(in, out, scratch);
+    EXPECT_EQ(allocations - before, 0) << (quantized ? "quantized" : "float");
+  }
+}
+
+TEST(Plan, ObservesNamedValuesOnce) {
+  const Graph graph = random_network(5, {});
+  std::vector<std::string> names;
+  for (const Node& node : graph.nodes) names.push_back(graph[node.out[0]].name);
+  const Plan plan = compile(graph, {.observe = names});
+  const Threads pool(1);
+  Scratch scratch(plan, pool);
+  const auto inputs = inputs_of(graph, 1);
+  auto results = plan.run(inputs, scratch);
+  std::vector<TensorView> in{inputs[0].view()};
+  std::vector<MutTensorView> out;
+  for (Tensor& result : results) out.push_back(result.mutable_view());
+  std::vector<int> seen(names.size());
+  plan.run_observed(in, out, scratch, [&](const Observed& observed) {
+    ++seen[observed.index];
+    EXPECT_EQ(observed.view.shape(), graph[find_value(graph, names[observed.index])].type.shape);
+  });
+  EXPECT_THAT(seen, ::testing::Each(1));
+}
+
+TEST(Plan, NamesAnObservedValueThatDoesNotExist) {
+  const Graph graph = random_network(5, {});
+  try {
+    compile(graph, {.observe = {"nothing"}});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("'nothing'"));
+  }
+}
+
+TEST(Plan, RefusesInputsOfAnotherShape) {
+  const Graph graph = random_network(5, {});
+  const Plan plan = compile(graph);
+  const Threads pool(1);
+  Scratch scratch(plan, pool);
+  EXPECT_THROW(plan.run({Tensor(DType::f32, {1, 1})}, scratch), Error);
+}
+
+}  // namespace
+}  // namespace eke

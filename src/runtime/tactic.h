@@ -1,0 +1,87 @@
+// Tactics: the ways to execute a node. A tactic says whether it can take a node and turns it into a Step with
+// its constants packed. The list for an operator ends in the reference, which takes everything.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/isa.h"
+#include "base/threads.h"
+#include "graph/graph.h"
+#include "runtime/plan.h"
+
+namespace eke {
+
+struct StepArgs {
+  const std::byte* const* in = nullptr;  // one a node input; null where the input is absent
+  std::byte* const* out = nullptr;
+  std::size_t in_count = 0;
+  std::byte* scratch = nullptr;  // scratch_bytes() bytes, 64-byte aligned
+  const Threads* threads = nullptr;
+};
+
+// Executes one node. Immutable; run neither throws nor allocates.
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(const StepArgs& args) const noexcept = 0;
+  virtual std::size_t scratch_bytes(int threads) const noexcept { return threads * std::size_t{0}; }
+  virtual std::size_t weight_bytes() const noexcept { return 0; }
+};
+
+// A node with all that a tactic may ask about it.
+struct Query {
+  const Graph& graph;
+  const Node& node;
+  Isa isa = Isa::scalar;
+  Layout layout = Layout::plain;  // of rank-4 inputs and outputs, in prepare()
+
+  std::size_t inputs() const noexcept { return node.in.size(); }
+  bool has(std::size_t i) const noexcept { return i < node.in.size() && node.in[i] != kNoValue; }
+  const Type& in(std::size_t i) const { return graph[node.in[i]].type; }
+  const Type& out(std::size_t i = 0) const { return graph[node.out[i]].type; }
+  const Tensor* constant(std::size_t i) const { return has(i) ? graph.constant(node.in[i]) : nullptr; }
+};
+
+// What layout a tactic wants its rank-4 operands in: `any` means all in one layout, whichever there is.
+enum class LayoutNeed : std::uint8_t { plain, nhwc, any };
+
+struct Prepared {
+  std::unique_ptr<Step> step;  // null: the output is the input's bytes under another type
+  std::string tactic;          // the kernel's or tactic's name
+  std::string note = {};
+};
+
+struct Tactic {
+  std::string_view id;
+  LayoutNeed layout;
+  bool (*legal)(const Query&);
+  Prepared (*prepare)(const Query&);
+};
+
+// Best first; the last is the reference.
+std::span<const Tactic> tactics(const Op& op);
+const Tactic& reference_tactic();
+
+// A step that changes the layout of a rank-4 tensor of 1- or 4-byte elements (others by a plain loop).
+Prepared layout_step(const Type& type, Layout from, Isa isa);
+// True when both layouts are the same bytes.
+bool layouts_agree(const Shape& shape) noexcept;
+// A rank-4 tensor with its channels innermost.
+Tensor to_nhwc(const Tensor& tensor);
+
+// The families, one file each in tactics/.
+std::span<const Tactic> conv_tactics();
+std::span<const Tactic> matmul_tactics();
+std::span<const Tactic> pool_tactics();
+std::span<const Tactic> unary_tactics();
+std::span<const Tactic> binary_tactics();
+std::span<const Tactic> quantize_tactics();
+std::span<const Tactic> movement_tactics();
+std::span<const Tactic> softmax_tactics();
+
+}  // namespace eke

@@ -1,0 +1,42 @@
+#include <array>
+
+#include "runtime/tactic.h"
+
+namespace eke {
+namespace {
+
+std::vector<Tactic> joined(std::span<const Tactic> own) {
+  std::vector<Tactic> list(own.begin(), own.end());
+  list.push_back(reference_tactic());
+  return list;
+}
+
+// Operators that have tactics beside the reference, by the index of their struct.
+std::vector<std::vector<Tactic>> make_table() {
+  std::vector<std::vector<Tactic>> table(std::variant_size_v<Op>, joined({}));
+  const auto set = [&](std::span<const Tactic> own, std::initializer_list<Op> ops) {
+    for (const Op& op : ops) table[op.index()] = joined(own);
+  };
+  set(conv_tactics(), {op::Conv{}});
+  set(matmul_tactics(), {op::Gemm{}, op::MatMul{}});
+  set(pool_tactics(),
+      {op::MaxPool{}, op::AveragePool{}, op::GlobalAveragePool{}, op::GlobalMaxPool{}, op::Reduce{}});
+  set(unary_tactics(), {op::Unary{}, op::LeakyRelu{}, op::Elu{}, op::Celu{}, op::Selu{}, op::HardSigmoid{},
+                        op::Gelu{}, op::Swish{}, op::Clip{}, op::ThresholdedRelu{}, op::Shrink{}});
+  set(binary_tactics(), {op::Binary{}});
+  set(quantize_tactics(), {op::QuantizeLinear{}, op::DequantizeLinear{}});
+  set(movement_tactics(),
+      {op::Reshape{}, op::Flatten{}, op::Squeeze{}, op::Unsqueeze{}, op::Identity{}, op::Dropout{},
+       op::Concat{}, op::Split{}, op::Slice{}, op::Pad{}, op::Transpose{}, op::Resize{}});
+  set(softmax_tactics(), {op::Softmax{}});
+  return table;
+}
+
+}  // namespace
+
+std::span<const Tactic> tactics(const Op& op) {
+  static const std::vector<std::vector<Tactic>> table = make_table();
+  return table[op.index()];
+}
+
+}  // namespace eke

@@ -1,0 +1,171 @@
+#include "runtime/tactics/product.h"
+
+#include <algorithm>
+
+#include "ops/quantized.h"
+
+namespace eke {
+namespace {
+
+constexpr std::size_t kSlack = kernels::kChannelSlack;
+
+float slope_of(const Query& query, std::int64_t channel) {
+  const Tensor& slope = *query.constant(3);
+  return static_cast<float>(element_as_double(slope.view(), slope.count() == 1 ? 0 : channel));
+}
+
+float scale_of(const QParams& params, std::int64_t channel) {
+  return params.scale[params.scale.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
+}
+
+// Two int8 halves hold -256 to 254.
+bool fits_halves(const Tensor& w) {
+  if (w.dtype() != DType::i16) return w.dtype() == DType::i8;
+  const auto values = w.values<std::int16_t>();
+  return std::all_of(values.begin(), values.end(), [](std::int16_t v) { return v >= -256 && v <= 254; });
+}
+
+template <class T>
+T element(const Tensor& tensor, std::int64_t i) {
+  if constexpr (std::is_same_v<T, float>)
+    return static_cast<float>(element_as_double(tensor.view(), i));
+  else
+    return static_cast<T>(element_as_int(tensor.view(), i));
+}
+
+}  // namespace
+
+IntegerWeights integer_weights(const ProductWeights<std::int16_t>& weights) {
+  IntegerWeights result;
+  result.channels = weights.channels;
+  result.depth = weights.depth;
+  const auto [lo, hi] = std::minmax_element(weights.values.begin(), weights.values.end());
+  result.halves = *lo < -128 || *hi > 127 ? 2 : 1;
+  result.taps = weights.taps * result.halves;
+  const std::int64_t block = weights.taps * weights.depth;
+  for (std::int64_t c = 0; c < weights.channels; ++c)
+    for (int half = 0; half < result.halves; ++half)
+      for (std::int64_t i = 0; i < block; ++i) {
+        const int w = weights.values[static_cast<std::size_t>(c * block + i)];
+        const int first = result.halves == 1 ? w : std::clamp(w, -128, 127);
+        result.values.push_back(static_cast<std::int8_t>(half == 0 ? first : w - first));
+      }
+  return result;
+}
+
+IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int64_t>& sums,
+                                 const op::Clamp& clamp, const op::Rounding& mid)
+    : bias_(sums.size() + kSlack), scale_(sums.size() + kSlack) {
+  const Type &x = query.in(0), &w = query.in(1), &y = query.out();
+  const double sx = x.quant->scale[0];
+  const std::int64_t zx = x.quant->zero_point[0];
+  const bool real = !y.quant;
+  if (query.has(3)) negative_scale_.resize(scale_.size());
+  const double sy = real ? 1 : (mid.active() ? mid.scale : y.quant->scale[0]);
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    const auto channel = static_cast<std::int64_t>(c);
+    const Tensor* bias = query.constant(2);
+    const std::int64_t b = bias == nullptr ? 0 : element_as_int(bias->view(), channel);
+    bias_[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(b - zx * sums[c]));
+    const double sw = scale_of(*w.quant, channel);
+    scale_[c] = static_cast<float>(sx * sw / sy);
+    if (query.has(3)) negative_scale_[c] = static_cast<float>(sx * sw * slope_of(query, channel) / sy);
+  }
+  if (real) {
+    common_.output = kernels::OutputKind::f32;
+    common_.lo = clamp.lo;
+    common_.hi = clamp.hi;
+    return;
+  }
+  const quantized::Params out = quantized::params(y);
+  const quantized::Bounds bounds = quantized::clamped(quantized::bounds_of(y.dtype), clamp, out);
+  common_.lo = static_cast<float>(bounds.lo - out.zero_point);
+  common_.hi = static_cast<float>(bounds.hi - out.zero_point);
+  common_.zero_point = out.zero_point;
+  if (!query.has(4)) return;
+  const Type& r = query.in(4);
+  common_.residual.zero = r.quant->zero_point[0];
+  common_.residual.k = static_cast<float>(static_cast<double>(r.quant->scale[0]) / out.scale);
+  common_.residual.kind = kernels::ResidualKind::direct;
+  if (!mid.active()) return;
+  const quantized::Bounds all = quantized::bounds_of(mid.dtype);
+  common_.residual.kind = kernels::ResidualKind::rounded;
+  common_.residual.ka = static_cast<float>(static_cast<double>(mid.scale) / out.scale);
+  common_.residual.mid_lo = static_cast<float>(all.lo - mid.zero_point);
+  common_.residual.mid_hi = static_cast<float>(all.hi - mid.zero_point);
+}
+
+kernels::Epilogue IntegerEpilogue::at(std::int64_t channel, const std::byte* residual) const noexcept {
+  kernels::Epilogue epilogue = common_;
+  epilogue.bias = bias_.data() + channel;
+  epilogue.scale = scale_.data() + channel;
+  if (!negative_scale_.empty()) epilogue.negative_scale = negative_scale_.data() + channel;
+  if (residual != nullptr) epilogue.residual.data = reinterpret_cast<const std::uint8_t*>(residual);
+  return epilogue;
+}
+
+FloatEpilogue::FloatEpilogue(const Query& query, std::int64_t channels, const op::Clamp& clamp)
+    : bias(static_cast<std::size_t>(channels) + kSlack), lo(clamp.lo), hi(clamp.hi) {
+  if (query.has(3)) slope.resize(bias.size());
+  for (std::int64_t c = 0; c < channels; ++c) {
+    if (const Tensor* b = query.constant(2))
+      bias[static_cast<std::size_t>(c)] = element<float>(*b, b->count() == 1 ? 0 : c);
+    if (query.has(3)) slope[static_cast<std::size_t>(c)] = slope_of(query, c);
+  }
+}
+
+bool is_integer_product(const Query& query) {
+  const Type& x = query.in(0);
+  if (!x.quant || x.dtype != DType::u8 || !query.has(1) || !query.in(1).quant) return false;
+  if (query.out().quant && query.out().dtype != DType::u8) return false;
+  for (std::size_t i = 1; i < 4; ++i)
+    if (query.has(i) && query.constant(i) == nullptr) return false;
+  if (query.has(4) && (!query.in(4).quant || !query.out().quant)) return false;
+  return fits_halves(*query.constant(1));
+}
+
+bool is_float_product(const Query& query) {
+  if (query.in(0).dtype != DType::f32 || query.out().dtype != DType::f32) return false;
+  for (std::size_t i = 1; i < 4; ++i)
+    if (query.has(i) && (query.constant(i) == nullptr || query.in(i).dtype != DType::f32)) return false;
+  return query.has(1);
+}
+
+std::vector<std::int64_t> weight_sums(const ProductWeights<std::int16_t>& weights) {
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(weights.channels));
+  const std::int64_t block = weights.taps * weights.depth;
+  for (std::int64_t c = 0; c < weights.channels; ++c)
+    for (std::int64_t i = 0; i < block; ++i)
+      sums[static_cast<std::size_t>(c)] += weights.values[static_cast<std::size_t>(c * block + i)];
+  return sums;
+}
+
+template <class T>
+ProductWeights<T> conv_weights(const Tensor& w) {
+  const Shape& s = w.shape();
+  ProductWeights<T> result{s[0], s.count(2, s.rank()), s[1], {}};
+  result.values.reserve(static_cast<std::size_t>(w.count()));
+  for (std::int64_t m = 0; m < result.channels; ++m)
+    for (std::int64_t t = 0; t < result.taps; ++t)
+      for (std::int64_t c = 0; c < result.depth; ++c)
+        result.values.push_back(element<T>(w, (m * result.depth + c) * result.taps + t));
+  return result;
+}
+
+template <class T>
+ProductWeights<T> matrix_weights(const Tensor& w, bool transposed) {
+  const std::int64_t n = w.shape()[transposed ? 0 : 1], k = w.shape()[transposed ? 1 : 0];
+  ProductWeights<T> result{n, 1, k, {}};
+  result.values.reserve(static_cast<std::size_t>(w.count()));
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < k; ++j)
+      result.values.push_back(element<T>(w, transposed ? i * k + j : j * n + i));
+  return result;
+}
+
+template ProductWeights<float> conv_weights<float>(const Tensor&);
+template ProductWeights<std::int16_t> conv_weights<std::int16_t>(const Tensor&);
+template ProductWeights<float> matrix_weights<float>(const Tensor&, bool);
+template ProductWeights<std::int16_t> matrix_weights<std::int16_t>(const Tensor&, bool);
+
+}  // namespace eke

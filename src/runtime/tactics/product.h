@@ -1,0 +1,63 @@
+// What the tactics of products with constant weights (convolutions, Gemm, MatMul) share: the parameters of
+// the epilogue, worked out at compile time by rules 3 to 7 of docs/integer-semantics.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/epilogue.h"
+#include "runtime/tactic.h"
+
+namespace eke {
+
+// The weights of a product as [channels][taps][depth].
+template <class T>
+struct ProductWeights {
+  std::int64_t channels = 0, taps = 0, depth = 0;
+  std::vector<T> values;
+};
+
+// int8 weights in the order of the kernels. int16 ones (asymmetric files) become two int8 halves: `halves` is
+// then 2 and the taps come twice.
+struct IntegerWeights : ProductWeights<std::int8_t> {
+  int halves = 1;
+};
+IntegerWeights integer_weights(const ProductWeights<std::int16_t>& weights);
+
+// The epilogue of an integer product, with the arrays that it points to.
+class IntegerEpilogue {
+ public:
+  // `sums` are the sums of each channel's weights. Inputs of the node: x, w, bias, slope, residual.
+  IntegerEpilogue(const Query& query, const std::vector<std::int64_t>& sums, const op::Clamp& clamp,
+                  const op::Rounding& mid);
+
+  // For the channels from `channel` on and a residual at `residual` (null: none).
+  kernels::Epilogue at(std::int64_t channel, const std::byte* residual) const noexcept;
+
+ private:
+  std::vector<std::int32_t> bias_;
+  std::vector<float> scale_, negative_scale_;
+  kernels::Epilogue common_;
+};
+
+// Bias and slope of a float product, padded as kernels read them.
+struct FloatEpilogue {
+  FloatEpilogue(const Query& query, std::int64_t channels, const op::Clamp& clamp);
+  std::vector<float> bias, slope;  // slope is empty when there is none
+  float lo, hi;
+};
+
+// True where the node is an integer product with all constants known, and weights that fit two int8 halves.
+bool is_integer_product(const Query& query);
+bool is_float_product(const Query& query);
+
+std::vector<std::int64_t> weight_sums(const ProductWeights<std::int16_t>& weights);
+// Weights w [M, C, kernel...] as [M][kernel][C].
+template <class T>
+ProductWeights<T> conv_weights(const Tensor& w);
+// Weights of a Gemm or MatMul, [N, K] or [K, N], as [N][1][K].
+template <class T>
+ProductWeights<T> matrix_weights(const Tensor& w, bool transposed);
+
+}  // namespace eke
