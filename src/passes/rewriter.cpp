@@ -5,6 +5,14 @@
 #include "ops/infer.h"
 
 namespace eke {
+namespace {
+
+bool is_used(const Node& node, const std::vector<int>& uses) {
+  return std::any_of(node.out.begin(), node.out.end(),
+                     [&](ValueId id) { return id != kNoValue && uses[static_cast<std::size_t>(id)] > 0; });
+}
+
+}  // namespace
 
 void Rewriter::index() {
   if (indexed_) return;
@@ -13,13 +21,16 @@ void Rewriter::index() {
   uses_.assign(graph_.values.size(), 0);
   for (const ValueId id : graph_.outputs) ++uses_[static_cast<std::size_t>(id)];
   for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) {
-    const bool live = std::any_of(node->out.begin(), node->out.end(), [&](ValueId id) {
-      return id != kNoValue && uses_[static_cast<std::size_t>(id)] > 0;
-    });
+    const bool live = is_used(*node, uses_);
     for (const ValueId id : node->in)
       if (live && id != kNoValue) ++uses_[static_cast<std::size_t>(id)];
   }
   indexed_ = true;
+}
+
+bool Rewriter::is_live(const Node& node) {
+  index();
+  return is_used(node, uses_);
 }
 
 int Rewriter::producer_index(ValueId id) {

@@ -15,10 +15,11 @@ class Rewriter {
  public:
   explicit Rewriter(Graph graph) : graph_(std::move(graph)) {}
 
-  // Calls rewrite() for each node in order; the functions below act on that node.
+  // Calls rewrite() for each live node in order; the functions below act on that node.
   template <class F>
   void for_each_node(F&& rewrite) {
-    for (at_ = 0; at_ < graph_.nodes.size(); ++at_) rewrite();
+    for (at_ = 0; at_ < graph_.nodes.size(); ++at_)
+      if (is_live(node())) rewrite();
   }
 
   const Graph& graph() const noexcept { return graph_; }
@@ -67,6 +68,8 @@ class Rewriter {
 
  private:
   void index();
+  // Whether somebody needs what it makes: rewrites leave the nodes that they took up behind.
+  bool is_live(const Node& node);
 
   Graph graph_;
   std::size_t at_ = 0;
