@@ -234,6 +234,15 @@ TEST(OnnxRoundTrip, WritesSwishAndTheOldSoftmaxAsWhatTheyStandFor) {
   }
 }
 
+TEST(OnnxRoundTrip, WritesTheOldSoftmaxOverTheLastAxisAsItIs) {
+  op::Softmax old;
+  old.axis = 1;
+  old.coerce2d = true;
+  const Graph again = parse(to_onnx(graph_of(old)));
+  ASSERT_EQ(again.nodes.size(), 1u);
+  EXPECT_FALSE(std::get<op::Softmax>(again.nodes[0].op).coerce2d);
+}
+
 TEST(OnnxWriter, NeedsNoNewerOpsetThanTheOperators) {
   struct Case {
     Op op;

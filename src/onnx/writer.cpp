@@ -47,7 +47,7 @@ bool is_coerced(const Op& op) {
 
 class Writer {
  public:
-  explicit Writer(const Graph& graph) : graph_(graph) {
+  explicit Writer(const Graph& graph) : graph_(graph), typed_(with_types(graph)) {
     for (const Value& value : graph.values) names_.insert(value.name);
     for (const Node& node : graph.nodes) names_.insert(node.name);
   }
@@ -97,22 +97,25 @@ class Writer {
       tensor.set_name(value.name);
       write_tensor(*value.constant, tensor);
     }
-    const Graph typed = with_types();
     for (const ValueId id : graph_.outputs) {
-      const Value& value = graph_[id];
-      const ValueId same = find_value(typed, value.name);
-      const bool known = same != kNoValue;
-      write_info(known ? typed[same] : value, known || value.type.shape.rank() > 0, *proto.add_output());
+      const Value &value = graph_[id], *typed = with_type(id);
+      write_info(typed ? *typed : value, typed != nullptr || value.type.shape.rank() > 0, *proto.add_output());
     }
+  }
+
+  // The value with the type that inference gives it; null where it is not known.
+  const Value* with_type(ValueId id) const {
+    const ValueId same = find_value(typed_, graph_[id].name);
+    return same == kNoValue ? nullptr : &typed_[same];
   }
 
   // With the types of outputs, or an empty graph where they depend on extents that are not known yet: then
   // those that were declared must do.
-  Graph with_types() const {
-    for (const ValueId id : graph_.inputs)
-      if (graph_[id].type.shape.is_dynamic()) return {};
+  static Graph with_types(const Graph& graph) {
+    for (const ValueId id : graph.inputs)
+      if (graph[id].type.shape.is_dynamic()) return {};
     try {
-      return infer_types(graph_);
+      return infer_types(graph);
     } catch (const Error&) {
       return {};
     }
@@ -167,7 +170,7 @@ class Writer {
   void write_node(const Node& node) {
     check_portable(node);
     if (const auto* swish = std::get_if<op::Swish>(&node.op)) return write_swish(node, *swish);
-    if (is_coerced(node.op)) return write_coerced(node);
+    if (is_coerced(node.op) && !runs_over_last_axis(node)) return write_coerced(node);
     const OnnxName* name = onnx_name(node.op);
     check(name != nullptr, "has no ONNX operator; save the graph before it is lowered");
     need(def(node.op), *name, node.op);
@@ -235,17 +238,26 @@ class Writer {
     product.add_output(name_of(node.out.at(0)));
   }
 
+  static std::int64_t axis_of(const Op& op) {
+    for (const auto& [key, value] : attributes_of(op))
+      if (key == "axis") return std::get<std::int64_t>(value);
+    return 0;
+  }
+
+  bool runs_over_last_axis(const Node& node) const {
+    const std::int64_t axis = axis_of(node.op);
+    const Value* x = with_type(node.in.at(0));
+    return axis == -1 || (x != nullptr && axis == x->type.shape.rank() - 1);
+  }
+
   // The softmax of opsets before 13, over all axes from one on: flattened, and put into shape again.
   void write_coerced(const Node& node) {
     domains_.insert("");
     const std::string x = name_of(node.in.at(0));
-    std::int64_t axis = 0;
-    for (const auto& [key, value] : attributes_of(node.op))
-      if (key == "axis") axis = std::get<std::int64_t>(value);
     const std::string shape = add_step("Shape", node.name + "_shape", {x});
     const std::string matrix = add_step("Flatten", node.name + "_matrix", {x});
     auto& flatten = *model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1);
-    write_attribute("axis", axis, *flatten.add_attribute());
+    write_attribute("axis", axis_of(node.op), *flatten.add_attribute());
     const std::string rows = add_step(op_name(node.op), node.name + "_rows", {matrix});
     schema::NodeProto& reshape = add_node("Reshape", node.name);
     reshape.add_input(rows);
@@ -256,6 +268,7 @@ class Writer {
   static constexpr std::size_t kMaxBytes = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
 
   const Graph& graph_;
+  const Graph typed_;
   schema::ModelProto model_;
   int opset_ = kOldestWritten, newest_ = std::numeric_limits<int>::max();
   std::set<std::string> domains_{""};
