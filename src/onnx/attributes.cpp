@@ -89,6 +89,14 @@ std::vector<Attribute> attributes_of(const Op& op) {
   return attributes;
 }
 
+bool has_fused_parts(const Op& op) {
+  bool fused = false;
+  visit_fields(op, [&]<class T>(const char*, const T& field) {
+    if constexpr (requires { field.active(); }) fused = fused || field.active();
+  });
+  return fused;
+}
+
 bool is_required(const Op& op, std::string_view attribute) noexcept {
   return std::any_of(kRequired.begin(), kRequired.end(), [&](const Required& required) {
     return required.attribute == attribute && required.op == struct_name(op);

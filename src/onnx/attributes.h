@@ -15,6 +15,9 @@ using Attribute = std::pair<std::string_view, OnnxAttribute>;
 // In the order of the struct; without the fields that only exist inside (`fn`, clamps, flags).
 std::vector<Attribute> attributes_of(const Op& op);
 
+// Whether lowering has fused something into the operator that ONNX cannot say: a clamp, a rounding.
+bool has_fused_parts(const Op& op);
+
 // Whether a file must give the attribute: ONNX has no default for it.
 bool is_required(const Op& op, std::string_view attribute) noexcept;
 

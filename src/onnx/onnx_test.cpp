@@ -269,7 +269,9 @@ TEST(OnnxWriter, RefusesLoweredForms) {
   rounded.mid.scale = 1;
   op::Gemm gemm;
   gemm.clamp = {0, 6};
-  for (const Op& op : {Op(clamped), Op(rounded), Op(gemm)})
+  op::Binary add;
+  add.clamp = {0, 6};
+  for (const Op& op : {Op(clamped), Op(rounded), Op(gemm), Op(add)})
     EXPECT_THAT(error_of([&] { to_onnx(graph_of(op)); }), HasSubstr("node 'node'")) << op_name(op);
 }
 

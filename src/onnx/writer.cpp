@@ -26,14 +26,12 @@ constexpr int kOldestWritten = 17;
 
 std::int64_t ir_version_for(int opset) { return opset <= 18 ? 8 : opset <= 20 ? 9 : 10; }
 
-// The parts of lowered operators that no ONNX operator has.
+// Fused parts have no ONNX operator: inner fields of any, further inputs of a Conv or Gemm.
 void check_portable(const Node& node) {
-  constexpr std::string_view kWhy =
-      "is fused with other operators, as only plans are; save the graph before it is lowered";
-  if (const auto* conv = std::get_if<op::Conv>(&node.op))
-    check(!conv->clamp.active() && !conv->mid.active() && node.in.size() <= 3, "{}", kWhy);
-  if (const auto* gemm = std::get_if<op::Gemm>(&node.op))
-    check(!gemm->clamp.active() && node.in.size() <= 3, "{}", kWhy);
+  const bool weighted =
+      std::holds_alternative<op::Conv>(node.op) || std::holds_alternative<op::Gemm>(node.op);
+  check(!has_fused_parts(node.op) && !(weighted && node.in.size() > 3),
+        "is fused with other operators, as only plans are; save the graph before it is lowered");
 }
 
 bool is_coerced(const Op& op) {
@@ -99,7 +97,8 @@ class Writer {
     }
     for (const ValueId id : graph_.outputs) {
       const Value &value = graph_[id], *typed = with_type(id);
-      write_info(typed ? *typed : value, typed != nullptr || value.type.shape.rank() > 0, *proto.add_output());
+      write_info(typed ? *typed : value, typed != nullptr || value.type.shape.rank() > 0,
+                 *proto.add_output());
     }
   }
 
@@ -158,9 +157,9 @@ class Writer {
   }
 
   // A further node with one new output; returns the output's name.
-  std::string add_step(std::string_view type, const std::string& base, const std::vector<std::string>& inputs,
-                       std::string output = "") {
-    if (output.empty()) output = unique_name(base);
+  std::string add_step(std::string_view type, const std::string& base,
+                       const std::vector<std::string>& inputs) {
+    std::string output = unique_name(base);
     schema::NodeProto& proto = add_node(type, unique_name(base));
     for (const std::string& input : inputs) proto.add_input(input);
     proto.add_output(output);
