@@ -15,9 +15,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/threads.h"
 #include "onnx/onnx.h"
 #include "ops/infer.h"
 #include "ops/op_def.h"
+#include "runtime/plan.h"
 
 namespace eke {
 namespace {
@@ -31,13 +33,21 @@ constexpr std::string_view kUnsupported = "unsupported: ";
 
 using Tensors = std::vector<Tensor>;
 
+Tensors run_plan(const Graph& graph, const Tensors& inputs) {
+  const Plan plan = compile(graph);
+  const Threads threads(2);
+  Scratch scratch(plan, threads);
+  return plan.run(inputs, scratch);
+}
+
 // An engine gives the outputs of a graph whose types are known.
 struct Engine {
   std::string_view name;
   Tensors (*run)(const Graph& graph, const Tensors& inputs);
 };
 constexpr Engine kEngines[] = {
-    {"evaluate", [](const Graph& graph, const Tensors& inputs) { return evaluate(graph, inputs); }},
+    {"evaluate", evaluate},
+    {"plan", run_plan},
 };
 
 Tensor read_pb(const fs::path& path) {
