@@ -93,11 +93,11 @@ bool is_add(Rewriter& r) {
 
 void fuse_add(Rewriter& r) {
   if (!is_add(r)) return;
-  for (const std::size_t i : {0u, 1u}) {
+  // Of two convolutions the later one: nothing that is computed before it waits.
+  const std::size_t later = r.producer_index(r.in(0)) > r.producer_index(r.in(1)) ? 0 : 1;
+  for (const std::size_t i : {later, 1 - later}) {
     const ValueId made = r.in(i), other = r.in(1 - i);
-    // The other value exists when this convolution runs.
-    if (!takes_residual(r, made) || r.producer_index(made) <= r.producer_index(other)) continue;
-    if (r.type(made) != r.type(other) || r.constant(other)) continue;
+    if (!takes_residual(r, made) || r.type(made) != r.type(other) || r.constant(other)) continue;
     const Node producer = *r.producer(made);
     return r.replace(producer.op, with_input(producer.in, kResidual, other), producer.name);
   }

@@ -11,6 +11,7 @@ Graph eliminate_common(Graph graph);       // clean.cpp
 Graph normalize_attributes(Graph graph);   // attributes.cpp
 Graph remove_identity(Graph graph);        // identity.cpp
 Graph recognize_activations(Graph graph);  // activations.cpp
+Graph reduce_to_pool(Graph graph);         // pool.cpp
 Graph reshape_to_flatten(Graph graph);     // reshape.cpp
 Graph cancel_transposes(Graph graph);      // transposes.cpp
 Graph matmul_to_gemm(Graph graph);         // matmul.cpp

@@ -13,11 +13,17 @@ namespace {
 
 // Activations are recognised before constants move into weights, since that takes the patterns apart.
 constexpr std::array kSimplify = {
-    Pass{"fold_constants", fold_constants},       Pass{"normalize_attributes", normalize_attributes},
-    Pass{"remove_identity", remove_identity},     Pass{"recognize_activations", recognize_activations},
-    Pass{"cancel_transposes", cancel_transposes}, Pass{"reshape_to_flatten", reshape_to_flatten},
-    Pass{"matmul_to_gemm", matmul_to_gemm},       Pass{"fold_pad", fold_pad},
-    Pass{"fold_batchnorm", fold_batchnorm},       Pass{"eliminate_common", eliminate_common},
+    Pass{"fold_constants", fold_constants},  // shapes and weights computed in the graph
+    Pass{"normalize_attributes", normalize_attributes},
+    Pass{"remove_identity", remove_identity},
+    Pass{"recognize_activations", recognize_activations},
+    Pass{"cancel_transposes", cancel_transposes},
+    Pass{"reduce_to_pool", reduce_to_pool},
+    Pass{"reshape_to_flatten", reshape_to_flatten},
+    Pass{"matmul_to_gemm", matmul_to_gemm},
+    Pass{"fold_pad", fold_pad},
+    Pass{"fold_batchnorm", fold_batchnorm},
+    Pass{"eliminate_common", eliminate_common},
     Pass{"eliminate_dead", eliminate_dead},
 };
 

@@ -27,6 +27,7 @@ const std::string kFolder = std::string(EKE_SOURCE_DIR) + "/src/passes/golden";
 const std::map<std::string_view, double> kBounds = {
     {"recognize_activations", 1e-4},  // rounded constants in files
     {"fold_batchnorm", 1e-6},         // weights formed in double and rounded once
+    {"reduce_to_pool", 1e-6},         // the order of the sum
     {"matmul_to_gemm", 1e-6},         // the order of the sum
     {"fuse_activation", 1e-6},       {"fuse_residual", 1e-6},
 };
