@@ -120,14 +120,25 @@ Geometry transposed_geometry(const op::ConvTranspose& a, const Shape& x,
   return g;
 }
 
-std::int64_t taps_inside(const Window& w, std::int64_t i, bool with_padding) noexcept {
-  const std::int64_t lo = with_padding ? -w.pad_begin : 0, hi = w.in + (with_padding ? w.pad_end : 0);
-  std::int64_t taps = 0;
-  for (std::int64_t k = 0; k < w.kernel; ++k) {
-    const std::int64_t at = w.start(i) + k * w.dilation;
-    taps += at >= lo && at < hi;
-  }
-  return taps;
+namespace {
+
+// The taps at elements of [lo, hi).
+TapRange taps_between(const Window& w, std::int64_t window, std::int64_t lo, std::int64_t hi) noexcept {
+  const auto taps_before = [&](std::int64_t element) {
+    const std::int64_t distance = element - w.start(window);
+    return distance <= 0 ? 0 : std::min((distance + w.dilation - 1) / w.dilation, w.kernel);
+  };
+  return {taps_before(lo), taps_before(hi)};
+}
+
+}  // namespace
+
+TapRange tap_range(const Window& w, std::int64_t window) noexcept { return taps_between(w, window, 0, w.in); }
+
+std::int64_t taps_inside(const Window& w, std::int64_t window, bool with_padding) noexcept {
+  const TapRange taps =
+      with_padding ? taps_between(w, window, -w.pad_begin, w.in + w.pad_end) : tap_range(w, window);
+  return taps.end - taps.begin;
 }
 
 }  // namespace eke

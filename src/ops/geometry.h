@@ -69,23 +69,27 @@ Geometry window_geometry(const WindowAttributes& a, const Shape& x,
 Geometry transposed_geometry(const op::ConvTranspose& a, const Shape& x,
                              std::span<const std::int64_t> kernel);
 
-// Taps of window i that lie inside the input, or inside the padded input: what AveragePool divides by, axis
-// by axis.
-std::int64_t taps_inside(const Window& w, std::int64_t i, bool with_padding) noexcept;
+// The taps [begin, end) of a window that lie inside the input.
+struct TapRange {
+  std::int64_t begin = 0, end = 0;
+};
+TapRange tap_range(const Window& w, std::int64_t window) noexcept;
+
+// How many taps of a window lie inside the input, or inside the padded input: what AveragePool divides by,
+// axis by axis.
+std::int64_t taps_inside(const Window& w, std::int64_t window, bool with_padding) noexcept;
 
 // Calls f(index of the kernel element, index of the input element) for the taps of a window that lie inside
 // the input.
 template <class F>
 void for_taps(const Geometry& g, std::int64_t od, std::int64_t oh, std::int64_t ow, F&& f) {
-  for (std::int64_t kd = 0; kd < g.d().kernel; ++kd) {
+  const TapRange d = tap_range(g.d(), od), h = tap_range(g.h(), oh), w = tap_range(g.w(), ow);
+  for (std::int64_t kd = d.begin; kd < d.end; ++kd) {
     const std::int64_t id = g.d().start(od) + kd * g.d().dilation;
-    if (id < 0 || id >= g.d().in) continue;
-    for (std::int64_t kh = 0; kh < g.h().kernel; ++kh) {
+    for (std::int64_t kh = h.begin; kh < h.end; ++kh) {
       const std::int64_t ih = g.h().start(oh) + kh * g.h().dilation;
-      if (ih < 0 || ih >= g.h().in) continue;
-      for (std::int64_t kw = 0; kw < g.w().kernel; ++kw) {
+      for (std::int64_t kw = w.begin; kw < w.end; ++kw) {
         const std::int64_t iw = g.w().start(ow) + kw * g.w().dilation;
-        if (iw < 0 || iw >= g.w().in) continue;
         f((kd * g.h().kernel + kh) * g.w().kernel + kw, (id * g.h().in + ih) * g.w().in + iw);
       }
     }
