@@ -88,6 +88,12 @@ TEST(Resize, QuantizedMovesOrInterpolates) {
             Tensor::from<std::uint8_t>({1, 1, 1, 4}, {3, 9, 19, 25}).with_quant(QParams{{0.25f}, {3}}));
 }
 
+TEST(Resize, NothingIsSampledForNoElements) {
+  const Tensor y =
+      run_op(op::Resize{}, {Tensor(DType::f32, {0, 1, 1, 1}), {}, {}, ints({0, 1, 1, 1 << 30})})[0];
+  EXPECT_EQ(y.shape(), (Shape{0, 1, 1, 1 << 30}));
+}
+
 TEST(Resize, RefusesWhatDoesNotFit) {
   struct Case {
     const char* message;
