@@ -4,6 +4,8 @@ include(CMakePackageConfigHelpers)
 
 get_property(layers GLOBAL PROPERTY EKE_LAYERS)
 get_property(libraries GLOBAL PROPERTY EKE_LIBRARIES)
+list(REMOVE_ITEM layers eke_cli)
+list(REMOVE_ITEM libraries CLI11::CLI11)
 list(REMOVE_DUPLICATES libraries)
 list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
 add_library(libeke STATIC ${objects})

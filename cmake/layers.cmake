@@ -7,7 +7,7 @@ function(eke_layer name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${directory}/*.cpp)
   set(tests ${sources})
   set(benchmarks ${sources})
-  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "(_(test|bench|fuzz)|/main)\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER benchmarks INCLUDE REGEX "_bench\\.cpp$")
   if(NOT sources)  # a layer of headers alone

@@ -15,8 +15,14 @@ while IFS= read -r program; do
   work=build/fuzz/corpus/$name
   mkdir -p "$work"
   echo "== $name: $seconds s from $(find "$seeds" -type f | wc -l) seeds"
-  "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build/fuzz/findings/$name-" \
-    -print_final_stats=1 "$work" "$seeds" 2>&1 | tail -n 12
+  log=build/fuzz/findings/$name.log
+  if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/findings/$name-" "$work" "$seeds" >"$log" 2>&1; then
+    tail -n 80 "$log"
+    echo "$name failed: its input is in build/fuzz/findings/" >&2
+    exit 1
+  fi
+  grep -E '^(Done|stat::peak_rss_mb)' "$log"
   count=$((count + 1))
 done < <(find build/fuzz/bin -type f -name '*_fuzz' -perm -u+x | sort)
 echo "$count fuzz targets ran"

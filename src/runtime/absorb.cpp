@@ -185,7 +185,6 @@ class Absorber {
     if (!params || !params->per_tensor() || !is_8bit(graph_[out].type.dtype)) return false;
     graph_[out].type.quant = params;
     const ValueId q = quantized(node.in[0]);
-    if (q == out) return true;
     if (q == kNoValue) {
       graph_.nodes.push_back({op::QuantizeLinear{}, {resolved(node.in[0])}, {out}, node.name});
     } else if (graph_[q].type.quant == params && graph_[q].type.dtype == graph_[out].type.dtype) {
@@ -196,24 +195,11 @@ class Absorber {
     return true;
   }
 
-  // The quantized form of a float value: the output of the QuantizeLinear that alone reads it, where there is
-  // one.
   ValueId add_quantized_output(ValueId real_out, const Type& like) {
-    const ValueId rounding = sole_rounding(real_out, like);
-    const Type type{like.dtype, graph_[real_out].type.shape, like.quant};
-    const ValueId q = rounding != kNoValue ? rounding : add_value(graph_[real_out].name + "_q", type);
-    graph_[q].type = type;
+    const ValueId q =
+        add_value(graph_[real_out].name + "_q", {like.dtype, graph_[real_out].type.shape, like.quant});
     set_quantized(real_out, q);
     return q;
-  }
-
-  ValueId sole_rounding(ValueId id, const Type& like) const {
-    const auto& uses = readers_[index(id)];
-    const auto rounded = rounded_to(id);
-    if (uses.size() != 1 || !rounded || rounded->dtype != like.dtype || rounded->quant != like.quant)
-      return kNoValue;
-    const Node& reader = source_[static_cast<std::size_t>(uses[0])];
-    return std::holds_alternative<op::QuantizeLinear>(reader.op) ? reader.out[0] : kNoValue;
   }
 
   bool visit_move(const Node& node) {
@@ -303,7 +289,7 @@ class Absorber {
     if (w == kNoValue || graph_.constant(w) == nullptr) return "its weights are not quantized constants";
     if (!is_8bit(graph_[w].type.dtype)) return "its weights are not 8-bit integers";
     const int axis = graph_[w].type.quant->axis;
-    if (axis >= 0 && axis != weight_axis(node.op))
+    if (axis >= 0 && axis != weight_axis(node))
       return "its weights are quantized along another axis than output channels";
     if (const auto* gemm = std::get_if<op::Gemm>(&node.op))
       if (gemm->alpha != 1 || (gemm->beta != 1 && node.in.size() > 2) || gemm->transA != 0)
@@ -318,9 +304,14 @@ class Absorber {
     return {};
   }
 
+  int weight_axis(const Node& node) const {
+    if (const auto* gemm = std::get_if<op::Gemm>(&node.op)) return gemm->transB != 0 ? 0 : 1;
+    return std::holds_alternative<op::MatMul>(node.op) ? 1 : 0;
+  }
+
   void emit_weighted(const Node& node, ValueId x) {
     Node integer = node;
-    const std::int64_t channels = graph_[node.in[1]].type.shape[weight_axis(node.op)];
+    const std::int64_t channels = graph_[node.in[1]].type.shape[weight_axis(node)];
     integer.in[0] = x;
     integer.in[1] = weights(quantized(node.in[1]));
     const std::vector<float> weight_scale = channel_scales(*graph_[integer.in[1]].type.quant, channels);

@@ -1,0 +1,85 @@
+// eke eval: the accuracy of a model on labelled images or on pairs.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/evaluate.h"
+
+namespace eke::cli {
+
+namespace {
+
+struct Options {
+  std::string model, data;
+  CommonOptions common;
+  ShapeOptions shapes;
+  PreprocessOptions preprocess;
+  int class_offset = 0;
+};
+
+int eval(const Options& options) {
+  const Model model = load_model(options.model);
+  const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
+  std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
+  const Dataset data = open_dataset(options.data, {labels, ""});
+  check(data.has_labels() || !data.pairs().empty(),
+        "data '{}' has neither labels nor pairs, so there is no accuracy: give a folder per class, a CSV of "
+        "file,class or of "
+        "image_a,image_b,same, or an IDX file; to compare two models without labels use eke diff",
+        options.data);
+  if (labels.empty()) labels = data.classes();
+  const Threads threads(thread_count(options.common));
+  Session session(prepare(model.graph, options.shapes, &preprocess), threads);
+  Scorer scorer(data, options.class_offset);
+  Session* const sessions[] = {&session};
+  for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating",
+               [&](const RowDone& done) { scorer.add(done.row, session.output_row(0, done.in_batch)); });
+  const Scores scores = scorer.finish();
+  if (options.common.json) {
+    Json json{{"model", options.model}, {"data", options.data}};
+    json.update(to_json(scores));
+    json["images"] = data.size();
+    print_json(json);
+  } else {
+    print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
+    print(scores_text(scores, labels));
+  }
+  return kGood;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("eval", "Measure the accuracy of a model on labelled images or on pairs");
+  command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
+  command
+      ->add_option("--data", options->data,
+                   "a folder per class, a CSV (file,class or image_a,image_b,same), or an IDX file")
+      ->required()
+      ->type_name("DATA");
+  command
+      ->add_option("--class-offset", options->class_offset,
+                   "output index of class 0 (1 where output 0 is a background class)")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  declare_common(*command, options->common);
+  declare_shapes(*command, options->shapes);
+  declare_preprocess(*command, options->preprocess);
+  command->footer(
+      "Classes: top-1 and top-5 with 95 % Wilson intervals, and the confusion matrix. Pairs: cosine "
+      "similarity of the\n"
+      "first output; 10-fold accuracy, AUC, TAR at FAR 1e-2 and 1e-3.\n"
+      "Examples:\n"
+      "  eke eval model.int8.onnx --data validation/\n"
+      "  eke eval model.onnx --data labels.csv --mean 127.5 --scale 127.5 --json\n"
+      "  eke eval face.int8.onnx --data pairs.csv");
+  command->callback([options, &action] { action = [options] { return eval(*options); }; });
+}
+
+}  // namespace eke::cli

@@ -1,0 +1,56 @@
+// The command. Exit codes: 0 good, 1 the work failed, 2 wrong use, 130 interrupted.
+#include <cstdio>
+#include <new>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "eke/version.h"
+
+namespace {
+
+using namespace eke::cli;
+
+int report(int code, const char* message) {
+  std::fprintf(stderr, "eke: %s\n", message);
+  return code;
+}
+
+int run(const Action& action) {
+  try {
+    const int code = action();
+    if (std::fflush(stdout) != 0) return report(kFailed, "standard output: cannot write");
+    return code;
+  } catch (const eke::UsageError& error) {
+    return report(kWrongUse, error.what());
+  } catch (const Interrupted&) {
+    return report(130, "interrupted");
+  } catch (const std::bad_alloc&) {
+    return report(kFailed, "out of memory");
+  } catch (const std::exception& error) {
+    return report(kFailed, error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Quantizes and runs convolutional networks: ONNX in, ONNX out.", "eke");
+  app.set_version_flag("--version", std::string("eke ") + eke::version());
+  app.require_subcommand(1);
+  app.footer("eke COMMAND --help explains a command, with examples.");
+  Action action;
+  add_info(app, action);
+  add_run(app, action);
+  add_eval(app, action);
+  add_quantize(app, action);
+  add_bench(app, action);
+  add_diff(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kGood : kWrongUse;
+  }
+  catch_interrupts();
+  return run(action);
+}

@@ -1,0 +1,39 @@
+// Progress of long work on standard error, and Ctrl-C. Standard output carries results only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <string>
+
+namespace eke::cli {
+
+// Thrown from Progress::update after Ctrl-C, so that destructors run and no partial file stays.
+struct Interrupted : std::exception {
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+// The first Ctrl-C asks the work to stop at its next update; a second one ends the process at once.
+void catch_interrupts() noexcept;
+void throw_if_interrupted();
+
+// Says how far the work is and how long it will take, once it has run for two seconds: on a terminal in one
+// line that is rewritten, elsewhere a line every ten seconds.
+class Progress {
+ public:
+  Progress(std::string label, std::int64_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void update(std::int64_t done);  // throws Interrupted
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string label_;
+  std::int64_t total_;
+  Clock::time_point begin_, next_;
+  bool terminal_, shown_ = false;
+};
+
+}  // namespace eke::cli

@@ -1,0 +1,68 @@
+#include "cli/timing.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "cli/progress.h"
+
+namespace eke::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_of_run(Session& session) {
+  const auto begin = Clock::now();
+  session.run_again();
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  const double at = static_cast<double>(sorted.size() - 1) * q;
+  const auto low = static_cast<std::size_t>(at);
+  const std::size_t high = std::min(low + 1, sorted.size() - 1);
+  return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
+}
+
+}  // namespace
+
+Spread spread_of(std::vector<double> values) {
+  check(!values.empty(), "no measurement");
+  std::sort(values.begin(), values.end());
+  return {quantile(values, 0.5), quantile(values, 0.1), quantile(values, 0.9)};
+}
+
+Timing measure(std::span<Session* const> sessions, int warmup, int runs) {
+  Timing timing;
+  timing.runs = runs;
+  timing.warmup = warmup;
+  for (Session* session : sessions) {
+    std::vector<Tensor> inputs;
+    for (const Type& type : session->plan().input_types()) inputs.push_back(random_tensor(type, 1));
+    const auto begin = Clock::now();
+    session->run(inputs);
+    timing.first_run_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  }
+  Progress progress("timing", warmup + runs);
+  std::vector<std::vector<double>> ms(sessions.size()), ratio(sessions.size());
+  for (int round = 0; round < warmup + runs; ++round) {
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      const double time = ms_of_run(*sessions[i]);
+      if (round < warmup) continue;
+      ms[i].push_back(time);
+      ratio[i].push_back(time / ms[0].back());
+    }
+    progress.update(round + 1);
+  }
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    timing.ms.push_back(spread_of(ms[i]));
+    timing.ratio.push_back(spread_of(ratio[i]));
+  }
+  return timing;
+}
+
+Json to_json(const Spread& spread) {
+  return {{"median", spread.median}, {"p10", spread.p10}, {"p90", spread.p90}};
+}
+
+}  // namespace eke::cli

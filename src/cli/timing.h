@@ -1,0 +1,29 @@
+// Latency, measured so that two models can be compared on a machine that has other things to do: their runs
+// alternate, and figures are medians with the tenth and ninetieth percentile.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "cli/session.h"
+#include "cli/table.h"
+
+namespace eke::cli {
+
+struct Spread {
+  double median = 0, p10 = 0, p90 = 0;
+};
+Spread spread_of(std::vector<double> values);  // at least one value
+
+struct Timing {
+  std::vector<Spread> ms;            // one a session: milliseconds of a run
+  std::vector<Spread> ratio;         // one a session: its time over that of the first one in the same round
+  std::vector<double> first_run_ms;  // cold
+  int runs = 0, warmup = 0;
+};
+// Runs each session once with random input, `warmup` rounds more, then `runs` rounds.
+Timing measure(std::span<Session* const> sessions, int warmup, int runs);
+
+Json to_json(const Spread& spread);
+
+}  // namespace eke::cli

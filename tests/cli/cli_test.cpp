@@ -1,0 +1,162 @@
+#include <fstream>
+
+#include "fixture.h"
+
+namespace eke::test {
+namespace {
+
+const std::string kRaw = " --normalization raw";
+
+struct Case {
+  const char* arguments;
+  std::vector<std::string> words;
+};
+
+TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
+  for (const char* command : {"info", "run", "eval", "quantize", "bench", "diff"}) {
+    const CommandResult result = eke(std::string(command) + " --help");
+    EXPECT_EQ(result.code, 0) << command;
+    EXPECT_NE(result.out.find("Examples:"), std::string::npos) << command;
+    EXPECT_NE(result.out.find("--json"), std::string::npos) << command;
+    EXPECT_NE(result.out.find("--threads"), std::string::npos) << command;
+  }
+  EXPECT_EQ(eke("--version").code, 0);
+}
+
+TEST_F(CliTest, WrongUseIsTwo) {
+  const std::vector<Case> cases = {
+      {"", {}},
+      {"fly", {}},
+      {"info", {}},
+      {"info net.onnx --nonsense", {}},
+      {"bench net.onnx --runs 0", {"--runs"}},
+      {"bench net.onnx --threads 0", {"--threads"}},
+      {"info net.onnx --dim height", {"NAME=N"}},
+      {"info net.onnx --input-shape 1x3xx8", {"--input-shape"}},
+      {"run net.onnx plain/00.ppm", {"--mean", "--preprocess"}},
+      {"run net.onnx plain/00.ppm --normalization nonsense", {"nonsense"}},
+      {"run net.onnx plain/00.ppm --normalization raw --size 9x9", {"9", "1x3x8x8"}},
+      {"run net.onnx plain/00.ppm --normalization raw --order grey", {"--order"}},
+      {"quantize net.onnx --data data -o out.onnx --normalization raw --keep nothing_like_this",
+       {"nothing_like_this"}},
+      {"quantize net.onnx --data data -o out.onnx --normalization raw --calibrator nonsense", {"nonsense"}},
+      {"quantize net.onnx --data data --normalization raw", {"--output"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.arguments);
+    const CommandResult result = eke(c.arguments);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_NE(result.err, "");
+    for (const std::string& word : c.words)
+      EXPECT_NE(result.err.find(word), std::string::npos) << word << " in " << result.err;
+  }
+}
+
+TEST_F(CliTest, BadFilesAreOneWithOneMessage) {
+  std::ofstream(folder_ / "broken.onnx") << "this is no model";
+  std::ofstream(folder_ / "plain/broken.jpg") << "this is no image";
+  const std::vector<Case> cases = {
+      {"info missing.onnx", {"missing.onnx"}},
+      {"info broken.onnx", {"broken.onnx"}},
+      {"info data", {"data"}},
+      {"run net.onnx missing.jpg --normalization raw", {"missing.jpg"}},
+      {"run net.onnx plain/broken.jpg --normalization raw", {"broken.jpg"}},
+      {"run net.onnx empty --normalization raw", {"empty"}},
+      {"run net.onnx plain --normalization raw", {"broken.jpg"}},
+      {"eval net.onnx --data empty --normalization raw", {"empty"}},
+      {"eval net.onnx --data missing --normalization raw", {"missing"}},
+      {"quantize net.onnx --data empty -o out.onnx --normalization raw", {"empty"}},
+      {"quantize net.onnx --data data -o no/such/folder/out.onnx --normalization raw", {"no/such/folder"}},
+      {"diff net.onnx missing.onnx --data data --normalization raw", {"missing.onnx"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.arguments);
+    expect_error(eke(c.arguments), 1, c.words);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out.onnx"));
+}
+
+TEST_F(CliTest, InfoCountsParametersAndMacs) {
+  const nlohmann::json info = json("info net.onnx --json --passes");
+  EXPECT_EQ(info["parameters"], 4 * 27 + 4 + 16 + 2);
+  EXPECT_EQ(info["macs"], 64 * 4 * 27 + 16);
+  EXPECT_FALSE(info["layers"].empty());
+  EXPECT_FALSE(info["passes"].empty());
+  EXPECT_NE(eke("info net.onnx").out.find("conv"), std::string::npos);
+}
+
+TEST_F(CliTest, RunRanksClassesAndWritesRawOutputs) {
+  const nlohmann::json run = json("run net.onnx data/left/00.ppm data/right/00.ppm --json" + kRaw);
+  ASSERT_EQ(run.size(), 2u);
+  EXPECT_EQ(run[0]["top"][0]["class"], 0);
+  EXPECT_EQ(run[1]["top"][0]["class"], 1);
+  EXPECT_EQ(json("run net.onnx plain --json --embedding" + kRaw)[0]["embedding"].size(), 2u);
+  const nlohmann::json raw = json("run net.onnx plain --raw out --json" + kRaw);
+  EXPECT_EQ(raw[0]["shape"], nlohmann::json({20, 2}));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out/scores.npy"));
+}
+
+TEST_F(CliTest, LabelsNameTheClasses) {
+  std::ofstream(folder_ / "labels.txt") << "west\neast\n";
+  EXPECT_EQ(json("run net.onnx data/right/00.ppm --labels labels.txt --json" + kRaw)[0]["top"][0]["label"],
+            "east");
+}
+
+TEST_F(CliTest, EvalCountsClasses) {
+  const nlohmann::json eval = json("eval net.onnx --data data --json" + kRaw);
+  EXPECT_EQ(eval["images"], 40);
+  EXPECT_EQ(eval["top1"]["accuracy"], 1.0);
+  EXPECT_EQ(eval["confusion"][0][0], 20);
+  EXPECT_EQ(eval["confusion"][0][1], 0);
+}
+
+TEST_F(CliTest, EvalVerifiesPairs) {
+  const nlohmann::json eval = json("eval net.onnx --data pairs.csv --json" + kRaw);
+  EXPECT_EQ(eval["pairs"]["same"], 20);
+  EXPECT_EQ(eval["pairs"]["different"], 20);
+  EXPECT_EQ(eval["verification"]["accuracy"], 1.0);
+}
+
+TEST_F(CliTest, EvalOfImagesWithoutLabelsSaysWhatToDo) {
+  expect_error(eke("eval net.onnx --data plain" + kRaw), 1, {"labels", "eke diff"});
+}
+
+TEST_F(CliTest, QuantizeStoresThePreprocessing) {
+  const nlohmann::json report =
+      json("quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower --json" + kRaw);
+  EXPECT_EQ(report["calibration_images"], 10);
+  EXPECT_EQ(report["evaluation_images"], 30);
+  EXPECT_EQ(report["int8"]["top1"]["accuracy"], 1.0);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "int8.onnx"));
+  EXPECT_EQ(json("eval int8.onnx --data data --json")["top1"]["accuracy"], 1.0);
+}
+
+TEST_F(CliTest, QuantizeTakesEveryOption) {
+  for (const char* flags :
+       {"--calibrator min-max", "--calibrator moving-average", "--calibrator percentile --percentile 99.9",
+        "--calibrator mse", "--calibrator entropy", "--per-tensor", "--activations int8", "--keep 'fc*'"}) {
+    SCOPED_TRACE(flags);
+    const nlohmann::json report =
+        json(std::string("quantize net.onnx --data plain --count 10 -o q.onnx --allow-slower --json ") +
+             flags + kRaw);
+    EXPECT_GT(report["likeness"]["cosine"]["median"], 0.99);
+  }
+}
+
+TEST_F(CliTest, DiffComparesLayers) {
+  ASSERT_EQ(eke("quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower" + kRaw).code, 0);
+  const nlohmann::json diff = json("diff net.onnx int8.onnx --data plain --json");
+  EXPECT_FALSE(diff["layers"].empty());
+  const nlohmann::json same = json("diff net.onnx net.onnx --data plain --json" + kRaw);
+  EXPECT_TRUE(same["identical"]);
+}
+
+TEST_F(CliTest, BenchInterleavesTwoModels) {
+  const nlohmann::json bench = json("bench net.onnx net.onnx --runs 20 --json --layers");
+  ASSERT_EQ(bench["models"].size(), 2u);
+  EXPECT_GT(bench["models"][0]["ms"]["median"], 0.0);
+  EXPECT_GT(bench["models"][1]["time_over_first"]["median"], 0.0);
+}
+
+}  // namespace
+}  // namespace eke::test
