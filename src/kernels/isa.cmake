@@ -1,15 +1,31 @@
 # One file, one set of flags, one tier: a file named after a tier is compiled for it. Kernels never throw, so they
 # need no unwinding, whose support would be a weak symbol shared between the tiers. GCC 12 warns of the undefined
 # operands inside its own AVX-512 intrinsics.
+set(all_tiers -fno-exceptions)
+set(vector_tiers -O3)
+if(EKE_SANITIZE)
+  # Checks woven into unrolled tiles take minutes to compile: calls instead, and undefined behaviour is looked for in the
+  # scalar kernels, which do the same arithmetic.
+  list(APPEND all_tiers -O1)
+  set(vector_tiers -fno-sanitize=undefined)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND all_tiers --param=asan-stack=0 --param=asan-instrumentation-with-call-threshold=0)
+  else()
+    list(APPEND all_tiers -mllvm -asan-stack=0 -mllvm -asan-instrumentation-with-call-threshold=0)
+  endif()
+endif()
+set(avx2_tier -mavx2 -mfma -mf16c)
+set(avx512vnni_tier ${avx2_tier} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+  -Wno-uninitialized -Wno-maybe-uninitialized)
+
 file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/*.cpp)
 foreach(source ${kernel_sources})
   get_filename_component(tier ${source} NAME_WE)
   if(tier STREQUAL "scalar")
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-fno-exceptions")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${all_tiers}")
   elseif(tier STREQUAL "avx2")
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-fno-exceptions;-O3")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx2_tier};${vector_tiers};${all_tiers}")
   elseif(tier STREQUAL "avx512vnni")
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-      "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-Wno-uninitialized;-Wno-maybe-uninitialized;-fno-exceptions;-O3")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512vnni_tier};${vector_tiers};${all_tiers}")
   endif()
 endforeach()

@@ -52,7 +52,7 @@ class DwconvU8S8 : public KernelTest<DwconvU8S8Kernel> {
     const auto run = [&](const DwconvU8S8Kernel& kernel) {
       Buffer<std::int8_t> packed(packed_bytes(kernel, count(s.channels), count(s.taps)));
       pack(kernel, count(s.channels), count(s.taps), weights.data(), packed.data());
-      Buffer<std::uint8_t> out(count(s.pixels) * static_cast<std::size_t>(a.out_stride));
+      Buffer<std::int32_t> out(count(s.pixels) * static_cast<std::size_t>(a.out_stride) / 4 + 1);
       a.weights = packed.data();
       a.out = out.data();
       kernel.run(a);

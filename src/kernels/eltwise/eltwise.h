@@ -77,15 +77,13 @@ using BinaryF32Fn = void (*)(const BinaryF32Args&) noexcept;
 // X(name, bound): the function and the bound of its error, relative to max(|exact|, 1); 0: the formula, each
 // step correctly rounded. alpha and beta are ONNX's attributes: hard_sigmoid max(0, min(1, alpha x + beta)),
 // elu, celu, selu (alpha, beta: gamma), leaky_relu, swish x * sigmoid(alpha x); clamp to [alpha, beta].
-#define EKE_UNARY_F32_OPS(X)                                                                          \
-  X(abs, 0)                                                                                           \
-  X(neg, 0)                                                                                           \
-  X(sqrt, 0)                                                                                          \
-  X(reciprocal, 0)                                                                                    \
-  X(clamp, 0)                                                                                         \
-  X(leaky_relu, 0) X(hard_sigmoid, 0) X(hard_swish, 0) X(exp, 2e-7f) X(sigmoid, 2e-7f) X(tanh, 3e-7f) \
-      X(swish, 3e-7f) X(gelu, 5e-7f) X(gelu_tanh, 5e-7f) X(erf, 3e-7f) X(elu, 3e-7f) X(selu, 5e-7f)   \
-          X(celu, 3e-7f) X(softplus, 3e-7f) X(mish, 6e-7f)
+// clang-format off
+#define EKE_UNARY_F32_OPS(X)                                                                             \
+  X(abs, 0) X(neg, 0) X(sqrt, 0) X(reciprocal, 0) X(clamp, 0) X(leaky_relu, 0) X(hard_sigmoid, 0)        \
+  X(hard_swish, 0) X(exp, 2e-7f) X(sigmoid, 2e-7f) X(tanh, 3e-7f) X(swish, 3e-7f) X(gelu, 5e-7f)         \
+  X(gelu_tanh, 5e-7f) X(erf, 3e-7f) X(elu, 3e-7f) X(selu, 5e-7f) X(celu, 3e-7f) X(softplus, 3e-7f)       \
+  X(mish, 6e-7f)
+// clang-format on
 enum class UnaryF32Op : std::uint8_t {
 #define EKE_ENUMERATOR(name, bound) name,
   EKE_UNARY_F32_OPS(EKE_ENUMERATOR)

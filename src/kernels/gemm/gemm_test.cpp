@@ -63,7 +63,7 @@ class GemmU8S8 : public KernelTest<GemmU8S8Kernel> {
     const auto run = [&](const GemmU8S8Kernel& kernel) {
       Buffer<std::int8_t> packed(packed_bytes(kernel, count_of(n), count_of(taps), count_of(k)));
       pack(kernel, count_of(n), count_of(taps), count_of(k), weights.data(), packed.data());
-      Buffer<std::uint8_t> out(count_of(m) * static_cast<std::size_t>(a.out_stride));
+      Buffer<std::int32_t> out(count_of(m) * static_cast<std::size_t>(a.out_stride) / 4 + 1);
       a.weights = packed.data();
       a.out = out.data();
       kernel.run(a);
