@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <vector>
@@ -26,21 +25,20 @@ struct Seconds {
 };
 
 template <class F>
+double seconds_of(int count, F f) {
+  const double start = thread_seconds();
+  for (int i = 0; i < count; ++i) f();
+  return thread_seconds() - start;
+}
+
+template <class F>
 Seconds measure(F f) {
   constexpr int kRuns = 101;
-  constexpr double kLeast = 3e-4;  // of one run, far above the resolution of the clock
+  constexpr double kLeast = 3e-4;  // of one run, far above the cost of reading the clock
+  int count = 1;
+  while (seconds_of(count, f) < kLeast) count *= 2;
   std::vector<double> runs;
-  for (int r = 0; r < kRuns; ++r) {
-    const double start = thread_seconds();
-    double passed = 0;
-    int count = 0;
-    do {
-      f();
-      ++count;
-      passed = thread_seconds() - start;
-    } while (passed < kLeast);
-    runs.push_back(passed / count);
-  }
+  for (int r = 0; r < kRuns; ++r) runs.push_back(seconds_of(count, f) / count);
   std::sort(runs.begin(), runs.end());
   return {runs.front(), runs[kRuns / 2]};
 }
