@@ -21,7 +21,9 @@ class Threads {
   // f must not throw. Not reentrant; one caller at a time.
   template <class F>
   void for_ranges(std::size_t items, F&& f) const noexcept {
-    run(items, [](void* context, std::size_t begin, std::size_t end) { (*static_cast<F*>(context))(begin, end); },
+    run(
+        items,
+        [](void* context, std::size_t begin, std::size_t end) { (*static_cast<F*>(context))(begin, end); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 

@@ -15,7 +15,7 @@ Shape BatchLoader::shape(std::size_t batch) const {
   const auto n = static_cast<std::int64_t>(batch);
   const Preprocess& p = preprocess_;
   return p.layout == ImageLayout::nchw ? Shape{n, p.channels(), p.height, p.width}
-                                  : Shape{n, p.height, p.width, p.channels()};
+                                       : Shape{n, p.height, p.width, p.channels()};
 }
 
 Tensor BatchLoader::load(std::size_t begin, std::size_t end) const {

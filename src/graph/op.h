@@ -37,9 +37,11 @@ struct Rounding {
   friend bool operator==(const Rounding&, const Rounding&) = default;
 };
 
-#define EKE_FIELDS(...)                                                 \
-  template <class Self, class F>                                       \
-  static void fields([[maybe_unused]] Self& self, [[maybe_unused]] F&& f) { __VA_ARGS__ }
+#define EKE_FIELDS(...)                                                     \
+  template <class Self, class F>                                            \
+  static void fields([[maybe_unused]] Self& self, [[maybe_unused]] F&& f) { \
+    __VA_ARGS__                                                             \
+  }
 #define EKE_FIELD(name) f(#name, self.name);
 
 // --- convolution and matrix products -------------------------------------------------------------------------
@@ -53,32 +55,32 @@ struct Conv {
   std::int64_t group = 1;
   Rounding mid;
   Clamp clamp;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(group) EKE_FIELD(mid) EKE_FIELD(clamp))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(group) EKE_FIELD(mid) EKE_FIELD(clamp))
   friend bool operator==(const Conv&, const Conv&) = default;
 };
 struct ConvTranspose {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations, output_padding, output_shape;
   std::int64_t group = 1;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(output_padding) EKE_FIELD(output_shape) EKE_FIELD(group))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(output_padding) EKE_FIELD(output_shape) EKE_FIELD(group))
   friend bool operator==(const ConvTranspose&, const ConvTranspose&) = default;
 };
 struct ConvInteger {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t group = 1;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(group))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(group))
   friend bool operator==(const ConvInteger&, const ConvInteger&) = default;
 };
 struct QLinearConv {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t group = 1;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(group))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(group))
   friend bool operator==(const QLinearConv&, const QLinearConv&) = default;
 };
 struct Gemm {
@@ -94,24 +96,24 @@ struct MaxPool {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t ceil_mode = 0, storage_order = 0;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(ceil_mode) EKE_FIELD(storage_order))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(ceil_mode) EKE_FIELD(storage_order))
   friend bool operator==(const MaxPool&, const MaxPool&) = default;
 };
 struct AveragePool {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t ceil_mode = 0, count_include_pad = 0;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(ceil_mode) EKE_FIELD(count_include_pad))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(ceil_mode) EKE_FIELD(count_include_pad))
   friend bool operator==(const AveragePool&, const AveragePool&) = default;
 };
 struct LpPool {
   std::string auto_pad = "NOTSET";
   Ints kernel_shape, strides, pads, dilations;
   std::int64_t ceil_mode = 0, p = 2;
-  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads) EKE_FIELD(dilations)
-                 EKE_FIELD(ceil_mode) EKE_FIELD(p))
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(ceil_mode) EKE_FIELD(p))
   friend bool operator==(const LpPool&, const LpPool&) = default;
 };
 struct GlobalLpPool {
@@ -184,17 +186,27 @@ struct Hardmax {
 
 // --- elementwise ------------------------------------------------------------------------------------------------
 // Enumerators are ONNX's operator names.
-#define EKE_UNARY_FNS(X)                                                                                       \
-  X(Abs) X(Neg) X(Ceil) X(Floor) X(Round) X(Sign) X(Sqrt) X(Reciprocal) X(Exp) X(Log) X(Sin) X(Cos) X(Tan)      \
-  X(Asin) X(Acos) X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Relu) X(Sigmoid)          \
-  X(Softplus) X(Softsign) X(HardSwish) X(Mish) X(Not) X(BitwiseNot) X(IsNaN)
-#define EKE_BINARY_FNS(X)                                                                                      \
-  X(Add) X(Sub) X(Mul) X(Div) X(Pow) X(PRelu) X(And) X(Or) X(Xor) X(Equal) X(Less) X(LessOrEqual) X(Greater)    \
-  X(GreaterOrEqual) X(BitwiseAnd) X(BitwiseOr) X(BitwiseXor)
+#define EKE_UNARY_FNS(X)                                                                                    \
+  X(Abs)                                                                                                    \
+  X(Neg)                                                                                                    \
+  X(Ceil)                                                                                                   \
+  X(Floor)                                                                                                  \
+  X(Round) X(Sign) X(Sqrt) X(Reciprocal) X(Exp) X(Log) X(Sin) X(Cos) X(Tan) X(Asin) X(Acos) X(Atan) X(Sinh) \
+      X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Relu) X(Sigmoid) X(Softplus) X(Softsign)          \
+          X(HardSwish) X(Mish) X(Not) X(BitwiseNot) X(IsNaN)
+#define EKE_BINARY_FNS(X)                                                                          \
+  X(Add)                                                                                           \
+  X(Sub)                                                                                           \
+  X(Mul)                                                                                           \
+  X(Div)                                                                                           \
+  X(Pow) X(PRelu) X(And) X(Or) X(Xor) X(Equal) X(Less) X(LessOrEqual) X(Greater) X(GreaterOrEqual) \
+      X(BitwiseAnd) X(BitwiseOr) X(BitwiseXor)
 #define EKE_VARIADIC_FNS(X) X(Sum) X(Mean) X(Max) X(Min)
-#define EKE_REDUCE_FNS(X)                                                                                      \
-  X(ReduceSum) X(ReduceMean) X(ReduceMax) X(ReduceMin) X(ReduceProd) X(ReduceL1) X(ReduceL2) X(ReduceLogSum)    \
-  X(ReduceLogSumExp) X(ReduceSumSquare)
+#define EKE_REDUCE_FNS(X) \
+  X(ReduceSum)            \
+  X(ReduceMean)           \
+  X(ReduceMax)            \
+  X(ReduceMin) X(ReduceProd) X(ReduceL1) X(ReduceL2) X(ReduceLogSum) X(ReduceLogSumExp) X(ReduceSumSquare)
 #define EKE_ENUMERATOR(name) name,
 enum class UnaryFn : std::uint8_t { EKE_UNARY_FNS(EKE_ENUMERATOR) };
 enum class BinaryFn : std::uint8_t { EKE_BINARY_FNS(EKE_ENUMERATOR) };
@@ -401,9 +413,13 @@ struct DequantizeLinear {
 };
 
 // --- operators without attributes -------------------------------------------------------------------------------
-#define EKE_PLAIN_OPS(X)                                                                                       \
-  X(MatMul) X(MatMulInteger) X(QLinearMatMul) X(GlobalAveragePool) X(GlobalMaxPool) X(Clip) X(Where) X(Squeeze) \
-  X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) X(Identity) X(Dropout) X(DynamicQuantizeLinear)
+#define EKE_PLAIN_OPS(X)                                                                                \
+  X(MatMul)                                                                                             \
+  X(MatMulInteger)                                                                                      \
+  X(QLinearMatMul)                                                                                      \
+  X(GlobalAveragePool)                                                                                  \
+  X(GlobalMaxPool) X(Clip) X(Where) X(Squeeze) X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) \
+      X(Identity) X(Dropout) X(DynamicQuantizeLinear)
 #define EKE_PLAIN_STRUCT(name)                                  \
   struct name {                                                 \
     EKE_FIELDS()                                                \
@@ -413,14 +429,19 @@ EKE_PLAIN_OPS(EKE_PLAIN_STRUCT)
 #undef EKE_PLAIN_STRUCT
 
 // The one list. An operator is a struct above, a name here and an OpDef in src/ops/.
-#define EKE_ATTRIBUTE_OPS(X)                                                                                   \
-  X(Conv) X(ConvTranspose) X(ConvInteger) X(QLinearConv) X(Gemm) X(MaxPool) X(AveragePool) X(LpPool)            \
-  X(GlobalLpPool) X(BatchNormalization) X(InstanceNormalization) X(LayerNormalization) X(GroupNormalization)    \
-  X(LRN) X(LpNormalization) X(MeanVarianceNormalization) X(Softmax) X(LogSoftmax) X(Hardmax) X(Unary)           \
-  X(Binary) X(Variadic) X(Reduce) X(Mod) X(BitShift) X(IsInf) X(LeakyRelu) X(Elu) X(Celu) X(Selu)               \
-  X(HardSigmoid) X(ThresholdedRelu) X(Shrink) X(Gelu) X(Swish) X(Cast) X(Concat) X(Split) X(Pad) X(Reshape)     \
-  X(Flatten) X(Transpose) X(Gather) X(GatherElements) X(Shape) X(ConstantOfShape) X(DepthToSpace)               \
-  X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear) X(DequantizeLinear)
+#define EKE_ATTRIBUTE_OPS(X)                                                                                 \
+  X(Conv)                                                                                                    \
+  X(ConvTranspose)                                                                                           \
+  X(ConvInteger)                                                                                             \
+  X(QLinearConv)                                                                                             \
+  X(Gemm) X(MaxPool) X(AveragePool) X(LpPool) X(GlobalLpPool) X(BatchNormalization) X(InstanceNormalization) \
+      X(LayerNormalization) X(GroupNormalization) X(LRN) X(LpNormalization) X(MeanVarianceNormalization)     \
+          X(Softmax) X(LogSoftmax) X(Hardmax) X(Unary) X(Binary) X(Variadic) X(Reduce) X(Mod) X(BitShift)    \
+              X(IsInf) X(LeakyRelu) X(Elu) X(Celu) X(Selu) X(HardSigmoid) X(ThresholdedRelu) X(Shrink)       \
+                  X(Gelu) X(Swish) X(Cast) X(Concat) X(Split) X(Pad) X(Reshape) X(Flatten) X(Transpose)      \
+                      X(Gather) X(GatherElements) X(Shape) X(ConstantOfShape) X(DepthToSpace)                \
+                          X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear)            \
+                              X(DequantizeLinear)
 #define EKE_OPS(X) EKE_ATTRIBUTE_OPS(X) EKE_PLAIN_OPS(X)
 
 }  // namespace eke::op

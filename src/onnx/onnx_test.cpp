@@ -26,8 +26,7 @@ using schema::NodeProto;
 using schema::TensorProto;
 using testing::HasSubstr;
 
-// --- models as protobuf
-// -------------------------------------------------------------------------------------
+// --- models as protobuf ------------------------------------------------------------------------------------
 
 constexpr int kFloat = 1, kInt64 = 7, kString = 8, kFloat16 = 10, kDouble = 11;
 
@@ -112,8 +111,7 @@ void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// --- round trips
-// ------------------------------------------------------------------------------------------------
+// --- round trips -------------------------------------------------------------------------------------------
 
 std::vector<OpDef> all_ops() {
   std::vector<OpDef> all;
@@ -288,8 +286,7 @@ TEST(OnnxWriter, LeavesTheOldFileWhenItFails) {
   EXPECT_EQ(load_onnx(path), graph);
 }
 
-// --- what files may hold
-// ----------------------------------------------------------------------------------------
+// --- what files may hold -----------------------------------------------------------------------------------
 
 TEST(OnnxReader, ReadsInitializersThatAreInputsAsConstants) {
   ModelProto model = relu_model(8);
@@ -384,8 +381,7 @@ TEST(OnnxReader, KnowsOpset6) {
   EXPECT_NO_THROW(parse(model));
 }
 
-// --- external data
-// ----------------------------------------------------------------------------------------------
+// --- external data -----------------------------------------------------------------------------------------
 
 ModelProto external_model(const std::string& location, const std::string& offset, const std::string& length) {
   ModelProto model = relu_model();
@@ -450,8 +446,7 @@ TEST(OnnxExternalData, IsRefusedOutsideTheFolderAndOutsideTheFile) {
   EXPECT_THAT(error_of([&] { parse(external_model("w.bin", "", "")); }), HasSubstr("external file 'w.bin'"));
 }
 
-// --- hostile models
-// ---------------------------------------------------------------------------------------------
+// --- hostile models ----------------------------------------------------------------------------------------
 
 struct Hostile {
   const char* what;

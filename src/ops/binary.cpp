@@ -36,8 +36,7 @@ bool is_comparison(BinaryFn fn) noexcept {
   }
 }
 
-// --- functions of two values
-// -----------------------------------------------------------------------------------
+// --- functions of two values -------------------------------------------------------------------------------
 
 // Wraps modulo 2^64. A negative exponent gives what the truncated real power is.
 std::uint64_t integer_power(std::int64_t base, std::int64_t exponent) noexcept {
@@ -126,8 +125,7 @@ bool compare(BinaryFn fn, T a, T b) noexcept {
   }
 }
 
-// --- Binary
-// ----------------------------------------------------------------------------------------------------
+// --- Binary ------------------------------------------------------------------------------------------------
 
 bool is_real(const Type& type) noexcept { return is_float(type.dtype) || type.quant; }
 
@@ -326,8 +324,7 @@ OpDef binary_def() {
   return def;
 }
 
-// --- Variadic
-// --------------------------------------------------------------------------------------------------
+// --- Variadic ----------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_variadic(const Op& op, std::span<const Operand> in) {
   Type y = required(in, 0, "first");
@@ -416,8 +413,7 @@ OpDef variadic_def() {
   return def;
 }
 
-// --- Mod, BitShift
-// ---------------------------------------------------------------------------------------------
+// --- Mod, BitShift -----------------------------------------------------------------------------------------
 
 const Shape infer_pair(const Op& op, std::span<const Operand> in) {
   const Type &a = required(in, 0, "a"), &b = required(in, 1, "b");
@@ -484,8 +480,7 @@ void eval_bit_shift(const Op& op, std::span<const TensorView> in, std::span<cons
   });
 }
 
-// --- Where
-// -----------------------------------------------------------------------------------------------------
+// --- Where -------------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_where(const Op&, std::span<const Operand> in) {
   const Type &condition = required(in, 0, "condition"), &x = required(in, 1, "x"), &y = required(in, 2, "y");

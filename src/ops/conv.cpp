@@ -91,8 +91,7 @@ void convolve(const ConvShape& s, Product&& product, Store&& store) {
     }
 }
 
-// --- Conv
-// -------------------------------------------------------------------------------------------------------
+// --- Conv --------------------------------------------------------------------------------------------------
 
 void check_float_conv(std::span<const Operand> in) {
   const Type &x = *in[0].type, &w = *in[1].type;
@@ -188,8 +187,7 @@ Cost conv_cost(const Op&, std::span<const Type> in, std::span<const Type> out) {
   return conv_cost_with(in[1], in, out);
 }
 
-// --- ConvTranspose
-// ----------------------------------------------------------------------------------------------
+// --- ConvTranspose -----------------------------------------------------------------------------------------
 
 std::vector<Type> infer_conv_transpose(const Op& op, std::span<const Operand> in) {
   check_inputs_at_most(in, 3);
@@ -263,8 +261,7 @@ Cost conv_transpose_cost(const Op&, std::span<const Type> in, std::span<const Ty
   return cost_with(in[0].shape.count() * in[1].shape.count(1, in[1].shape.rank()), in, out);
 }
 
-// --- ConvInteger and QLinearConv
-// ----------------------------------------------------------------------------------
+// --- ConvInteger and QLinearConv ---------------------------------------------------------------------------
 
 void check_bytes(const Type& x, const Type& w) {
   check(is_byte(x.dtype) && is_byte(w.dtype), "input {} and weights {} must be uint8 or int8", to_string(x),

@@ -87,8 +87,7 @@ void eval_copy(const Op&, std::span<const TensorView> in, std::span<const MutTen
   copy_bytes(in[0], out[0]);
 }
 
-// --- Concat
-// ----------------------------------------------------------------------------------------------------
+// --- Concat ------------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_concat(const Op& op, std::span<const Operand> in) {
   const Type& first = required(in, 0, "first");
@@ -132,8 +131,7 @@ void eval_concat(const Op& op, std::span<const TensorView> in, std::span<const M
   }
 }
 
-// --- Split
-// -----------------------------------------------------------------------------------------------------
+// --- Split -------------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kMaxOutputs = 65536;
 
@@ -196,8 +194,7 @@ void eval_split(const Op& op, std::span<const TensorView> in, std::span<const Mu
   }
 }
 
-// --- Slice
-// -----------------------------------------------------------------------------------------------------
+// --- Slice -------------------------------------------------------------------------------------------------
 
 void upgrade_slice(OnnxNode& node, Graph& graph) {
   attribute_to_input(node, graph, "starts", 1);
@@ -272,8 +269,7 @@ void eval_slice(const Op&, std::span<const TensorView> in, std::span<const MutTe
   });
 }
 
-// --- Pad
-// -------------------------------------------------------------------------------------------------------
+// --- Pad ---------------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kMaxPad = std::int64_t{1} << 33;
 
@@ -370,8 +366,7 @@ void eval_pad(const Op& op, std::span<const TensorView> in, std::span<const MutT
   mapped_copy(in[0], x, out[0], map, pad_bits(*in[0].type, operand(in, 2)));
 }
 
-// --- Reshape, Flatten, Squeeze, Unsqueeze
-// ----------------------------------------------------------------------
+// --- Reshape, Flatten, Squeeze, Unsqueeze ------------------------------------------------------------------
 
 // The product of known extents, 0 copied from the input; `open` gets the axis of -1.
 std::int64_t known_count(Shape& shape, const Shape& x, bool allow_zero, int& open) {
@@ -453,8 +448,7 @@ std::vector<Type> infer_unsqueeze(const Op&, std::span<const Operand> in) {
   return {moved(x, shape)};
 }
 
-// --- Transpose
-// -------------------------------------------------------------------------------------------------
+// --- Transpose ---------------------------------------------------------------------------------------------
 
 // The input axis that becomes axis i; no list reverses them.
 int source_axis(const op::Ints& perm, int i, int rank) noexcept {
@@ -498,8 +492,7 @@ void eval_transpose(const Op& op, std::span<const TensorView> in, std::span<cons
   });
 }
 
-// --- Expand, Tile
-// ----------------------------------------------------------------------------------------------
+// --- Expand, Tile ------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_expand(const Op&, std::span<const Operand> in) {
   const Type& x = required(in, 0, "input");

@@ -38,8 +38,7 @@ void check_product_types(std::span<const Operand> in) {
 template <class T>
 using Sum = std::conditional_t<kIsFloat<T>, double, std::uint64_t>;
 
-// --- Gemm
-// -----------------------------------------------------------------------------------------------------------
+// --- Gemm --------------------------------------------------------------------------------------------------
 
 // A [M,K] and B [K,N] after the transpositions: element (i, k) of A is at i * a_row + k * a_column.
 struct GemmShape {
@@ -152,8 +151,7 @@ Cost gemm_cost(const Op& op, std::span<const Type> in, std::span<const Type> out
   return cost_with(out[0].shape.count() * a[attributes<op::Gemm>(op).transA != 0 ? 0 : 1], in, out);
 }
 
-// --- MatMul
-// ---------------------------------------------------------------------------------------------------------
+// --- MatMul ------------------------------------------------------------------------------------------------
 
 // Numpy's matmul: vectors get an axis of extent 1, which the output loses again; leading axes broadcast.
 struct MatMulShape {
@@ -237,8 +235,7 @@ Cost matmul_cost(const Op&, std::span<const Type> in, std::span<const Type> out)
   return product_cost(in, out);
 }
 
-// --- MatMulInteger and QLinearMatMul
-// ----------------------------------------------------------------------------------
+// --- MatMulInteger and QLinearMatMul -----------------------------------------------------------------------
 
 // One parameter for the matrices, or one for each row of A (column of B).
 void check_lanes(const Type& parameter, std::int64_t lanes, std::string_view name) {

@@ -58,8 +58,7 @@ Moments moments(std::int64_t count, At&& at) {
   return m;
 }
 
-// --- BatchNormalization
-// -------------------------------------------------------------------------------------------
+// --- BatchNormalization ------------------------------------------------------------------------------------
 
 // Before opset 9 `spatial` says whether statistics are per channel, and before 14 further outputs ask for
 // training.
@@ -126,8 +125,7 @@ int batch_norm_opset(const Op& op) {
   return attributes<op::BatchNormalization>(op).training_mode != 0 ? 14 : 9;
 }
 
-// --- InstanceNormalization and GroupNormalization
-// -------------------------------------------------------------------
+// --- InstanceNormalization and GroupNormalization ----------------------------------------------------------
 
 std::vector<Type> infer_instance_norm(const Op&, std::span<const Operand> in) {
   check_inputs_at_most(in, 3);
@@ -193,8 +191,7 @@ void eval_group_norm(const Op& op, std::span<const TensorView> in, std::span<con
 
 int group_norm_opset(const Op& op) { return attributes<op::GroupNormalization>(op).per_group ? 18 : 21; }
 
-// --- LayerNormalization
-// ---------------------------------------------------------------------------------------------
+// --- LayerNormalization ------------------------------------------------------------------------------------
 
 void check_broadcasts_to(const Operand& operand, const Shape& x, std::string_view name) {
   if (!operand) return;
@@ -249,8 +246,7 @@ void eval_layer_norm(const Op& op, std::span<const TensorView> in, std::span<con
   });
 }
 
-// --- LRN
-// --------------------------------------------------------------------------------------------------------------
+// --- LRN ---------------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_lrn(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::LRN>(op);
@@ -288,8 +284,7 @@ void eval_lrn(const Op& op, std::span<const TensorView> in, std::span<const MutT
   });
 }
 
-// --- LpNormalization
-// ----------------------------------------------------------------------------------------------------
+// --- LpNormalization ---------------------------------------------------------------------------------------
 
 std::vector<Type> infer_lp_norm(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::LpNormalization>(op);
@@ -326,8 +321,7 @@ void eval_lp_norm(const Op& op, std::span<const TensorView> in, std::span<const 
   });
 }
 
-// --- MeanVarianceNormalization
-// --------------------------------------------------------------------------------------------
+// --- MeanVarianceNormalization -----------------------------------------------------------------------------
 
 struct AxisSplit {
   Shape kept, reduced;

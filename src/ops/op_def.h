@@ -24,8 +24,8 @@ struct Operand {
 };
 
 // An operator as an ONNX file gives it, before it becomes an Op: plain data, so that ops need no protobuf.
-using OnnxAttribute = std::variant<std::int64_t, float, std::string, op::Ints, op::Floats,
-                                   std::vector<std::string>, Tensor>;
+using OnnxAttribute =
+    std::variant<std::int64_t, float, std::string, op::Ints, op::Floats, std::vector<std::string>, Tensor>;
 struct OnnxNode {
   std::string type, domain, name;
   int opset = 0;  // of the node's domain
@@ -36,17 +36,17 @@ struct OnnxNode {
 // One ONNX operator that an Op struct stands for.
 struct OnnxName {
   std::string_view type;
-  Op prototype;                 // attributes at ONNX's defaults, `fn` set
-  int since = 7;                // the first opset in which the canonical form is valid: files are written with it
+  Op prototype;   // attributes at ONNX's defaults, `fn` set
+  int since = 7;  // the first opset in which the canonical form is valid: files are written with it
   std::string_view domain = "";
 };
 
 // How quantization treats an operator: plain data, applied by quant/rewrite.cpp and the integer lowering.
 struct QuantRule {
   enum class Kind {
-    float_only,    // no integer form: a float island
-    weighted,      // quantized data input 0, weights in `weight` (per channel along `weight_axis`), int32 bias
-    same_scale,    // moves or selects elements: output shares the scale of input 0
+    float_only,  // no integer form: a float island
+    weighted,    // quantized data input 0, weights in `weight` (per channel along `weight_axis`), int32 bias
+    same_scale,  // moves or selects elements: output shares the scale of input 0
     joined_scale,  // like same_scale over several data inputs (Concat): integer form requantizes each input
     own_scale,     // computes new values: its output has a range of its own
   };
@@ -55,8 +55,8 @@ struct QuantRule {
 };
 
 struct Cost {
-  std::int64_t macs = 0;  // multiply-adds
-  std::int64_t bytes = 0; // read and written once: inputs, constants, outputs
+  std::int64_t macs = 0;   // multiply-adds
+  std::int64_t bytes = 0;  // read and written once: inputs, constants, outputs
 };
 
 struct OpDef {

@@ -74,8 +74,7 @@ std::uint32_t above_zero_point(const TensorView& x, std::int64_t i) noexcept {
   return static_cast<std::uint32_t>(quantized::load(x, i) - quantized::params(*x.type).zero_point);
 }
 
-// --- MaxPool
-// ------------------------------------------------------------------------------------------------------
+// --- MaxPool -----------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_max_pool(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::MaxPool>(op);
@@ -117,8 +116,7 @@ void eval_max_pool(const Op& op, std::span<const TensorView> in, std::span<const
   });
 }
 
-// --- AveragePool
-// --------------------------------------------------------------------------------------------------
+// --- AveragePool -------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_average_pool(const Op& op, std::span<const Operand> in) {
   check_inputs_at_most(in, 1);
@@ -164,8 +162,7 @@ int average_pool_opset(const Op& op) {
   return std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; }) ? 19 : 11;
 }
 
-// --- LpPool
-// -------------------------------------------------------------------------------------------------------
+// --- LpPool ------------------------------------------------------------------------------------------------
 
 void check_order(std::int64_t p) { check(p >= 1, "p is {}; it must be at least 1", p); }
 
@@ -196,8 +193,7 @@ void eval_lp_pool(const Op& op, std::span<const TensorView> in, std::span<const 
   });
 }
 
-// --- the global forms
-// -----------------------------------------------------------------------------------------------
+// --- the global forms --------------------------------------------------------------------------------------
 
 Shape global_shape(const Shape& x) {
   check(x.rank() >= 3, "input {} has rank {}; batch, channels and spatial axes are needed", to_string(x),

@@ -63,7 +63,9 @@ TEST(GroupNormalization, ScalesPerChannelOrPerGroup) {
   EXPECT_EQ(run_op(per_group, {x, floats({2}, {1, 2}), floats({2}, {0, 1})})[0],
             floats({1, 4, 1}, {-1, 1, -1, 3}));
   EXPECT_THROW(infer(per_group, {x, floats({4}, {1, 2, 3, 4}), floats({2}, {0, 1})}), Error);
-  EXPECT_THROW(infer(op::GroupNormalization{.num_groups = 3}, {x, Tensor(DType::f32, {4}), Tensor(DType::f32, {4})}), Error);
+  EXPECT_THROW(
+      infer(op::GroupNormalization{.num_groups = 3}, {x, Tensor(DType::f32, {4}), Tensor(DType::f32, {4})}),
+      Error);
 }
 
 TEST(Softmax, OldFormRunsOverAllAxesFromOneOn) {

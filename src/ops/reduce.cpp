@@ -13,8 +13,7 @@ namespace {
 
 using op::ReduceFn;
 
-// --- Reduce
-// ----------------------------------------------------------------------------------------------------
+// --- Reduce ------------------------------------------------------------------------------------------------
 
 using AxisSet = std::array<bool, Shape::kMaxRank>;
 
@@ -232,8 +231,7 @@ OpDef reduce_def() {
   return def;
 }
 
-// --- along one axis
-// --------------------------------------------------------------------------------------------
+// --- along one axis ----------------------------------------------------------------------------------------
 
 // Rows of `extent` elements, `inner` apart, `outer * inner` of them.
 struct Rows {
@@ -252,8 +250,7 @@ struct Rows {
   }
 };
 
-// --- ArgMax, ArgMin
-// --------------------------------------------------------------------------------------------
+// --- ArgMax, ArgMin ----------------------------------------------------------------------------------------
 
 template <class A>
 std::vector<Type> infer_arg(const Op& op, std::span<const Operand> in) {
@@ -301,8 +298,7 @@ OpDef arg_def(std::string_view name) {
   return {.kind = A{}, .onnx = {{name, A{}, 12}}, .infer = infer_arg<A>, .eval = eval_arg<A>};
 }
 
-// --- TopK
-// ------------------------------------------------------------------------------------------------------
+// --- TopK --------------------------------------------------------------------------------------------------
 
 void upgrade_top_k(OnnxNode& node, Graph& graph) {
   if (const auto k = take_attribute<std::int64_t>(node, "k")) {

@@ -19,8 +19,7 @@
 namespace eke {
 namespace {
 
-// --- from attributes and operands to one plain description of each axis
-// -------------------------------------------
+// --- from attributes and operands to one plain description of each axis ------------------------------------
 
 struct AxisSpec {
   std::int64_t in = 0, out = 0;
@@ -120,8 +119,7 @@ std::vector<AxisSpec> specs_of(const op::Resize& a, const Shape& x, const Tensor
   return specs;
 }
 
-// --- from an axis to its table
-// --------------------------------------------------------------------------------------
+// --- from an axis to its table -----------------------------------------------------------------------------
 
 double original_coordinate(std::string_view mode, const AxisSpec& s, double x) {
   const auto in = static_cast<double>(s.in);
@@ -255,8 +253,7 @@ std::vector<ResizeAxis> resize_axes(const op::Resize& a, const Shape& x, const T
 
 namespace {
 
-// --- Resize
-// ---------------------------------------------------------------------------------------------------------
+// --- Resize ------------------------------------------------------------------------------------------------
 
 // Upsample, and Resize before opset 11, have inputs X and scales and sample by the element before the
 // coordinate.
@@ -440,8 +437,7 @@ int resize_opset(const Op& op) {
   return a.antialias != 0 || !a.axes.empty() || a.keep_aspect_ratio_policy != "stretch" ? 18 : 13;
 }
 
-// --- DepthToSpace and SpaceToDepth
-// ------------------------------------------------------------------------------------
+// --- DepthToSpace and SpaceToDepth -------------------------------------------------------------------------
 
 void check_block(const Shape& x, std::int64_t block) {
   check(x.rank() == 4, "input {} has rank {}; 4 is needed", to_string(x), x.rank());

@@ -10,8 +10,7 @@
 namespace eke {
 namespace {
 
-// --- Shape, Size
-// -----------------------------------------------------------------------------------------------
+// --- Shape, Size -------------------------------------------------------------------------------------------
 
 struct Span {
   int begin, end;
@@ -49,8 +48,7 @@ void eval_size(const Op&, std::span<const TensorView> in, std::span<const MutTen
   *out[0].as<std::int64_t>() = in[0].count();
 }
 
-// --- Range
-// -----------------------------------------------------------------------------------------------------
+// --- Range -------------------------------------------------------------------------------------------------
 
 // The number of elements from start to limit, in steps of delta.
 std::int64_t range_count(std::int64_t start, std::int64_t limit, std::int64_t delta) {
@@ -106,8 +104,7 @@ void eval_range(const Op&, std::span<const TensorView> in, std::span<const MutTe
   });
 }
 
-// --- ConstantOfShape
-// -------------------------------------------------------------------------------------------
+// --- ConstantOfShape ---------------------------------------------------------------------------------------
 
 std::vector<Type> infer_constant_of_shape(const Op& op, std::span<const Operand> in) {
   const Tensor& value = attributes<op::ConstantOfShape>(op).value;
@@ -132,8 +129,7 @@ void eval_constant_of_shape(const Op& op, std::span<const TensorView>, std::span
   });
 }
 
-// --- Gather, GatherElements
-// ------------------------------------------------------------------------------------
+// --- Gather, GatherElements --------------------------------------------------------------------------------
 
 // Checks indexes that are known; those of run time are brought into range by eval.
 void check_indexes(const Operand& indexes, std::int64_t extent) {
@@ -209,8 +205,7 @@ void eval_gather_elements(const Op& op, std::span<const TensorView> in, std::spa
   });
 }
 
-// --- Identity, Dropout
-// -----------------------------------------------------------------------------------------
+// --- Identity, Dropout -------------------------------------------------------------------------------------
 
 std::vector<Type> infer_identity(const Op&, std::span<const Operand> in) {
   const Type& x = required(in, 0, "input");

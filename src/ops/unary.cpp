@@ -154,8 +154,7 @@ T apply_integer(UnaryFn fn, T x) noexcept {
   }
 }
 
-// --- Unary and the functions with attributes
-// ------------------------------------------------------------------
+// --- Unary and the functions with attributes ---------------------------------------------------------------
 
 void check_one_input(std::span<const Operand> in) {
   required(in, 0, "x");
@@ -237,8 +236,7 @@ std::vector<Type> infer_gelu(const Op& op, std::span<const Operand> in) {
   return infer_function(op, in);
 }
 
-// --- IsInf
-// -----------------------------------------------------------------------------------------------------
+// --- IsInf -------------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_is_inf(const Op&, std::span<const Operand> in) {
   check_one_input(in);
@@ -257,8 +255,7 @@ void eval_is_inf(const Op& op, std::span<const TensorView> in, std::span<const M
   });
 }
 
-// --- Clip
-// ------------------------------------------------------------------------------------------------------
+// --- Clip --------------------------------------------------------------------------------------------------
 
 void upgrade_clip(OnnxNode& node, Graph& graph) {
   const auto lo = take_attribute<float>(node, "min"), hi = take_attribute<float>(node, "max");
@@ -316,8 +313,7 @@ void eval_clip(const Op&, std::span<const TensorView> in, std::span<const MutTen
   });
 }
 
-// --- Cast
-// ------------------------------------------------------------------------------------------------------
+// --- Cast --------------------------------------------------------------------------------------------------
 
 // TensorProto.DataType, in the order of DType.
 constexpr std::int64_t kOnnxDType[] = {1, 11, 10, 16, 3, 2, 5, 4, 6, 12, 7, 13, 9};

@@ -21,8 +21,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 bool near(double value, double wanted) { return std::abs(value - wanted) <= kTolerance * std::abs(wanted); }
 
-// --- parts of patterns, found from the value that they make
-// ----------------------------------------------------------
+// --- parts of patterns, found from the value that they make ------------------------------------------------
 
 const Node* made_by_fn(Rewriter& r, ValueId id, BinaryFn fn) {
   const auto* a = id == kNoValue ? nullptr : r.made_by<op::Binary>(id);
@@ -159,8 +158,7 @@ ValueId after_one(Rewriter& r, ValueId id) {
   return sum && sum->value == 1 ? sum->x : kNoValue;
 }
 
-// --- the activations
-// --------------------------------------------------------------------------------------------------
+// --- the activations ---------------------------------------------------------------------------------------
 
 // Max and Min with constants, Relu and Clip, alone or one after the other.
 bool clamp(Rewriter& r) {

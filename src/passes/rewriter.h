@@ -80,8 +80,7 @@ class Rewriter {
 // Removes nodes that nothing needs.
 void remove_dead_nodes(Graph& graph);
 
-// --- patterns
-// ---------------------------------------------------------------------------------------------------
+// --- patterns ----------------------------------------------------------------------------------------------
 
 template <class... A>
 bool holds_any(const Op& op) noexcept {

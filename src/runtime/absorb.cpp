@@ -58,8 +58,7 @@ class Absorber {
   }
 
  private:
-  // --- values
-  // ---------------------------------------------------------------------------------------------------
+  // --- values ----------------------------------------------------------------------------------------------
 
   // The quantized tensor that a float value is the dequantization of, or kNoValue.
   ValueId quantized(ValueId id) const { return id == kNoValue ? kNoValue : quantized_[index(id)]; }
@@ -131,8 +130,7 @@ class Absorber {
     return tensor != nullptr && tensor->count() == 1 && element_as_double(tensor->view(), 0) == 0;
   }
 
-  // --- nodes
-  // ----------------------------------------------------------------------------------------------------
+  // --- nodes -----------------------------------------------------------------------------------------------
 
   void visit(const Node& node) {
     if (std::holds_alternative<op::DequantizeLinear>(node.op) && visit_dequantize(node)) return;
@@ -267,8 +265,7 @@ class Absorber {
     return graph_[constant].type.dtype == DType::f32 && !binary.clamp.active();
   }
 
-  // --- products with constant weights
-  // ---------------------------------------------------------------------------
+  // --- products with constant weights ----------------------------------------------------------------------
 
   bool visit_weighted(const Node& node) {
     const ValueId x = quantized(node.in[0]);

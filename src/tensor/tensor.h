@@ -19,30 +19,64 @@ namespace eke {
 
 enum class DType : std::uint8_t { f32, f64, f16, bf16, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
 
-std::string_view to_string(DType dtype) noexcept;              // "f32", ..., "bool"
+std::string_view to_string(DType dtype) noexcept;  // "f32", ..., "bool"
 std::optional<DType> parse_dtype(std::string_view) noexcept;
-std::size_t size_of(DType dtype) noexcept;                     // bytes of one element
+std::size_t size_of(DType dtype) noexcept;  // bytes of one element
 constexpr bool is_float(DType d) noexcept { return d <= DType::bf16; }
 constexpr bool is_integer(DType d) noexcept { return d >= DType::i8 && d <= DType::u64; }
 
 // DType of a C++ element type; half and bfloat16 have none (they are stored as std::uint16_t bits).
-template <class T> constexpr DType dtype_of();
-template <> constexpr DType dtype_of<float>() { return DType::f32; }
-template <> constexpr DType dtype_of<double>() { return DType::f64; }
-template <> constexpr DType dtype_of<std::int8_t>() { return DType::i8; }
-template <> constexpr DType dtype_of<std::uint8_t>() { return DType::u8; }
-template <> constexpr DType dtype_of<std::int16_t>() { return DType::i16; }
-template <> constexpr DType dtype_of<std::uint16_t>() { return DType::u16; }
-template <> constexpr DType dtype_of<std::int32_t>() { return DType::i32; }
-template <> constexpr DType dtype_of<std::uint32_t>() { return DType::u32; }
-template <> constexpr DType dtype_of<std::int64_t>() { return DType::i64; }
-template <> constexpr DType dtype_of<std::uint64_t>() { return DType::u64; }
-template <> constexpr DType dtype_of<bool>() { return DType::boolean; }
+template <class T>
+constexpr DType dtype_of();
+template <>
+constexpr DType dtype_of<float>() {
+  return DType::f32;
+}
+template <>
+constexpr DType dtype_of<double>() {
+  return DType::f64;
+}
+template <>
+constexpr DType dtype_of<std::int8_t>() {
+  return DType::i8;
+}
+template <>
+constexpr DType dtype_of<std::uint8_t>() {
+  return DType::u8;
+}
+template <>
+constexpr DType dtype_of<std::int16_t>() {
+  return DType::i16;
+}
+template <>
+constexpr DType dtype_of<std::uint16_t>() {
+  return DType::u16;
+}
+template <>
+constexpr DType dtype_of<std::int32_t>() {
+  return DType::i32;
+}
+template <>
+constexpr DType dtype_of<std::uint32_t>() {
+  return DType::u32;
+}
+template <>
+constexpr DType dtype_of<std::int64_t>() {
+  return DType::i64;
+}
+template <>
+constexpr DType dtype_of<std::uint64_t>() {
+  return DType::u64;
+}
+template <>
+constexpr DType dtype_of<bool>() {
+  return DType::boolean;
+}
 
 float half_to_float(std::uint16_t bits) noexcept;
-std::uint16_t float_to_half(float value) noexcept;             // round to nearest even
+std::uint16_t float_to_half(float value) noexcept;  // round to nearest even
 float bfloat16_to_float(std::uint16_t bits) noexcept;
-std::uint16_t float_to_bfloat16(float value) noexcept;         // round to nearest even
+std::uint16_t float_to_bfloat16(float value) noexcept;  // round to nearest even
 
 // Up to kMaxRank extents, held inline. An extent of kDynamic is not known yet (graph inputs before specialize).
 inline constexpr std::int64_t kDynamic = -1;
@@ -53,7 +87,7 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
-  explicit Shape(std::span<const std::int64_t> dims);          // throws above kMaxRank
+  explicit Shape(std::span<const std::int64_t> dims);  // throws above kMaxRank
   static Shape filled(int rank, std::int64_t extent);
 
   int rank() const noexcept { return rank_; }
@@ -64,11 +98,11 @@ class Shape {
   std::int64_t* begin() noexcept { return dims_.data(); }
   std::int64_t* end() noexcept { return dims_.data() + rank_; }
   std::span<const std::int64_t> dims() const noexcept { return {begin(), end()}; }
-  void push_back(std::int64_t extent);                         // throws above kMaxRank
+  void push_back(std::int64_t extent);  // throws above kMaxRank
 
   bool is_dynamic() const noexcept;
-  std::int64_t count() const noexcept;                         // product of the extents; 1 for rank 0
-  std::int64_t count(int from, int to) const noexcept;         // product over [from, to)
+  std::int64_t count() const noexcept;                  // product of the extents; 1 for rank 0
+  std::int64_t count(int from, int to) const noexcept;  // product over [from, to)
 
   friend bool operator==(const Shape& a, const Shape& b) noexcept;
 
@@ -77,7 +111,7 @@ class Shape {
   std::array<std::int64_t, kMaxRank> dims_{};
 };
 
-std::string to_string(const Shape& shape);                     // "1x3x224x224", "?" for a dynamic extent, "scalar"
+std::string to_string(const Shape& shape);  // "1x3x224x224", "?" for a dynamic extent, "scalar"
 
 // Element i along `axis` means (q - zero_point[i]) * scale[i]; one entry and axis -1 for the whole tensor.
 struct QParams {
@@ -95,7 +129,7 @@ struct Type {
   friend bool operator==(const Type&, const Type&) = default;
 };
 
-std::string to_string(const Type& type);                       // "f32[1,3,224,224]"
+std::string to_string(const Type& type);  // "f32[1,3,224,224]"
 
 // Bytes of a dense tensor. Throws when an extent is negative, or when the size overflows or exceeds
 // kMaxTensorBytes: the size of everything that comes from a file passes through here before it is used.
@@ -104,14 +138,17 @@ std::size_t byte_size(DType dtype, const Shape& shape);
 
 // Non-owning views; the type outlives the view.
 struct TensorView {
-  const Type* type = nullptr;                                  // null: an absent optional input
+  const Type* type = nullptr;  // null: an absent optional input
   const void* data = nullptr;
 
   explicit operator bool() const noexcept { return type != nullptr; }
   const Shape& shape() const noexcept { return type->shape; }
   DType dtype() const noexcept { return type->dtype; }
   std::int64_t count() const noexcept { return type->shape.count(); }
-  template <class T> const T* as() const noexcept { return static_cast<const T*>(data); }
+  template <class T>
+  const T* as() const noexcept {
+    return static_cast<const T*>(data);
+  }
 };
 
 struct MutTensorView {
@@ -122,7 +159,10 @@ struct MutTensorView {
   const Shape& shape() const noexcept { return type->shape; }
   DType dtype() const noexcept { return type->dtype; }
   std::int64_t count() const noexcept { return type->shape.count(); }
-  template <class T> T* as() const noexcept { return static_cast<T*>(data); }
+  template <class T>
+  T* as() const noexcept {
+    return static_cast<T*>(data);
+  }
   operator TensorView() const noexcept { return {type, data}; }
 };
 
@@ -131,7 +171,7 @@ struct MutTensorView {
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(Type type);                                  // zero-filled; throws as byte_size does
+  explicit Tensor(Type type);  // zero-filled; throws as byte_size does
   Tensor(DType dtype, Shape shape) : Tensor(Type{dtype, shape}) {}
 
   template <class T>
@@ -141,7 +181,9 @@ class Tensor {
     return from<T>(shape, std::span<const T>(values.begin(), values.size()));
   }
   template <class T>
-  static Tensor scalar(T value) { return from<T>({}, {value}); }
+  static Tensor scalar(T value) {
+    return from<T>({}, {value});
+  }
 
   const Type& type() const noexcept { return type_; }
   DType dtype() const noexcept { return type_.dtype; }
@@ -150,9 +192,11 @@ class Tensor {
   std::size_t bytes() const noexcept { return size_of(type_.dtype) * static_cast<std::size_t>(count()); }
 
   const void* data() const noexcept { return bytes_.get(); }
-  void* mutable_data();                                        // copies first when the bytes are shared
-  template <class T> std::span<const T> values() const;        // throws on another dtype
-  template <class T> std::span<T> mutable_values();
+  void* mutable_data();  // copies first when the bytes are shared
+  template <class T>
+  std::span<const T> values() const;  // throws on another dtype
+  template <class T>
+  std::span<T> mutable_values();
 
   TensorView view() const noexcept { return {&type_, data()}; }
   MutTensorView mutable_view() { return {&type_, mutable_data()}; }
@@ -171,8 +215,8 @@ class Tensor {
 // Element i of any numeric dtype as a double / as an integer (floats truncated); for parameters, not for bulk data.
 double element_as_double(const TensorView& tensor, std::int64_t i) noexcept;
 std::int64_t element_as_int(const TensorView& tensor, std::int64_t i) noexcept;
-std::vector<std::int64_t> as_ints(const Tensor& tensor);       // any integer dtype; throws otherwise
-std::vector<float> as_floats(const Tensor& tensor);            // any float dtype, dequantizing if quantized ints
+std::vector<std::int64_t> as_ints(const Tensor& tensor);  // any integer dtype; throws otherwise
+std::vector<float> as_floats(const Tensor& tensor);       // any float dtype, dequantizing if quantized ints
 
 // Value conversion with the rules of ONNX Cast (saturation is not applied to integers).
 Tensor converted(const Tensor& tensor, DType dtype);

@@ -25,8 +25,7 @@ bool keeps_bytes(const Query& query) {
          (query.node.out.size() == 1 || query.node.out[1] == kNoValue);
 }
 
-// --- Concat
-// ---------------------------------------------------------------------------------------------------------
+// --- Concat ------------------------------------------------------------------------------------------------
 
 int axis_in_memory(std::int64_t axis, const Shape& shape, Layout layout) {
   const auto a = static_cast<int>(axis < 0 ? axis + shape.rank() : axis);
@@ -99,8 +98,7 @@ bool is_concat(const Query& query) {
   return true;
 }
 
-// --- maps
-// -----------------------------------------------------------------------------------------------------------
+// --- maps --------------------------------------------------------------------------------------------------
 
 // Output block i comes from input block `source[i]`; a negative source is filled with a value.
 struct BlockMap {

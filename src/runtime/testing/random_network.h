@@ -114,11 +114,10 @@ class RandomNetwork {
       case 4:
         return keep(residual(x));
       case 5:
-        return keep(rounded(add(op::MaxPool{.kernel_shape = {2, 2},
-                                            .strides = {1, 1},
-                                            .pads = {0, 1, 1, 0},
-                                            .ceil_mode = pick(0, 1)},
-                                {x})));
+        return keep(rounded(add(
+            op::MaxPool{
+                .kernel_shape = {2, 2}, .strides = {1, 1}, .pads = {0, 1, 1, 0}, .ceil_mode = pick(0, 1)},
+            {x})));
       case 6:
         return keep(rounded(add(op::AveragePool{.kernel_shape = {3, 2},
                                                 .strides = {1, 1},
