@@ -37,11 +37,11 @@ struct Rounding {
   friend bool operator==(const Rounding&, const Rounding&) = default;
 };
 
-#define EKE_FIELDS(...)                                                     \
-  template <class Self, class F>                                            \
-  static void fields([[maybe_unused]] Self& self, [[maybe_unused]] F&& f) { \
-    __VA_ARGS__                                                             \
-  }
+// clang-format off
+#define EKE_FIELDS(...)                                                 \
+  template <class Self, class F>                                       \
+  static void fields([[maybe_unused]] Self& self, [[maybe_unused]] F&& f) { __VA_ARGS__ }
+// clang-format on
 #define EKE_FIELD(name) f(#name, self.name);
 
 // --- convolution and matrix products -------------------------------------------------------------------------
@@ -186,27 +186,19 @@ struct Hardmax {
 
 // --- elementwise ------------------------------------------------------------------------------------------------
 // Enumerators are ONNX's operator names.
-#define EKE_UNARY_FNS(X)                                                                                    \
-  X(Abs)                                                                                                    \
-  X(Neg)                                                                                                    \
-  X(Ceil)                                                                                                   \
-  X(Floor)                                                                                                  \
-  X(Round) X(Sign) X(Sqrt) X(Reciprocal) X(Exp) X(Log) X(Sin) X(Cos) X(Tan) X(Asin) X(Acos) X(Atan) X(Sinh) \
-      X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Relu) X(Sigmoid) X(Softplus) X(Softsign)          \
-          X(HardSwish) X(Mish) X(Not) X(BitwiseNot) X(IsNaN)
-#define EKE_BINARY_FNS(X)                                                                          \
-  X(Add)                                                                                           \
-  X(Sub)                                                                                           \
-  X(Mul)                                                                                           \
-  X(Div)                                                                                           \
-  X(Pow) X(PRelu) X(And) X(Or) X(Xor) X(Equal) X(Less) X(LessOrEqual) X(Greater) X(GreaterOrEqual) \
-      X(BitwiseAnd) X(BitwiseOr) X(BitwiseXor)
+// clang-format off
+#define EKE_UNARY_FNS(X)                                                                                       \
+  X(Abs) X(Neg) X(Ceil) X(Floor) X(Round) X(Sign) X(Sqrt) X(Reciprocal) X(Exp) X(Log) X(Sin) X(Cos) X(Tan)      \
+  X(Asin) X(Acos) X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Relu) X(Sigmoid)          \
+  X(Softplus) X(Softsign) X(HardSwish) X(Mish) X(Not) X(BitwiseNot) X(IsNaN)
+#define EKE_BINARY_FNS(X)                                                                                      \
+  X(Add) X(Sub) X(Mul) X(Div) X(Pow) X(PRelu) X(And) X(Or) X(Xor) X(Equal) X(Less) X(LessOrEqual) X(Greater)    \
+  X(GreaterOrEqual) X(BitwiseAnd) X(BitwiseOr) X(BitwiseXor)
 #define EKE_VARIADIC_FNS(X) X(Sum) X(Mean) X(Max) X(Min)
-#define EKE_REDUCE_FNS(X) \
-  X(ReduceSum)            \
-  X(ReduceMean)           \
-  X(ReduceMax)            \
-  X(ReduceMin) X(ReduceProd) X(ReduceL1) X(ReduceL2) X(ReduceLogSum) X(ReduceLogSumExp) X(ReduceSumSquare)
+#define EKE_REDUCE_FNS(X)                                                                                      \
+  X(ReduceSum) X(ReduceMean) X(ReduceMax) X(ReduceMin) X(ReduceProd) X(ReduceL1) X(ReduceL2) X(ReduceLogSum)    \
+  X(ReduceLogSumExp) X(ReduceSumSquare)
+// clang-format on
 #define EKE_ENUMERATOR(name) name,
 enum class UnaryFn : std::uint8_t { EKE_UNARY_FNS(EKE_ENUMERATOR) };
 enum class BinaryFn : std::uint8_t { EKE_BINARY_FNS(EKE_ENUMERATOR) };
@@ -413,13 +405,11 @@ struct DequantizeLinear {
 };
 
 // --- operators without attributes -------------------------------------------------------------------------------
-#define EKE_PLAIN_OPS(X)                                                                                \
-  X(MatMul)                                                                                             \
-  X(MatMulInteger)                                                                                      \
-  X(QLinearMatMul)                                                                                      \
-  X(GlobalAveragePool)                                                                                  \
-  X(GlobalMaxPool) X(Clip) X(Where) X(Squeeze) X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) \
-      X(Identity) X(Dropout) X(DynamicQuantizeLinear)
+// clang-format off
+#define EKE_PLAIN_OPS(X)                                                                                       \
+  X(MatMul) X(MatMulInteger) X(QLinearMatMul) X(GlobalAveragePool) X(GlobalMaxPool) X(Clip) X(Where) X(Squeeze) \
+  X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) X(Identity) X(Dropout) X(DynamicQuantizeLinear)
+// clang-format on
 #define EKE_PLAIN_STRUCT(name)                                  \
   struct name {                                                 \
     EKE_FIELDS()                                                \
@@ -429,20 +419,17 @@ EKE_PLAIN_OPS(EKE_PLAIN_STRUCT)
 #undef EKE_PLAIN_STRUCT
 
 // The one list. An operator is a struct above, a name here and an OpDef in src/ops/.
-#define EKE_ATTRIBUTE_OPS(X)                                                                                 \
-  X(Conv)                                                                                                    \
-  X(ConvTranspose)                                                                                           \
-  X(ConvInteger)                                                                                             \
-  X(QLinearConv)                                                                                             \
-  X(Gemm) X(MaxPool) X(AveragePool) X(LpPool) X(GlobalLpPool) X(BatchNormalization) X(InstanceNormalization) \
-      X(LayerNormalization) X(GroupNormalization) X(LRN) X(LpNormalization) X(MeanVarianceNormalization)     \
-          X(Softmax) X(LogSoftmax) X(Hardmax) X(Unary) X(Binary) X(Variadic) X(Reduce) X(Mod) X(BitShift)    \
-              X(IsInf) X(LeakyRelu) X(Elu) X(Celu) X(Selu) X(HardSigmoid) X(ThresholdedRelu) X(Shrink)       \
-                  X(Gelu) X(Swish) X(Cast) X(Concat) X(Split) X(Pad) X(Reshape) X(Flatten) X(Transpose)      \
-                      X(Gather) X(GatherElements) X(Shape) X(ConstantOfShape) X(DepthToSpace)                \
-                          X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear)            \
-                              X(DequantizeLinear)
+// clang-format off
+#define EKE_ATTRIBUTE_OPS(X)                                                                                   \
+  X(Conv) X(ConvTranspose) X(ConvInteger) X(QLinearConv) X(Gemm) X(MaxPool) X(AveragePool) X(LpPool)            \
+  X(GlobalLpPool) X(BatchNormalization) X(InstanceNormalization) X(LayerNormalization) X(GroupNormalization)    \
+  X(LRN) X(LpNormalization) X(MeanVarianceNormalization) X(Softmax) X(LogSoftmax) X(Hardmax) X(Unary)           \
+  X(Binary) X(Variadic) X(Reduce) X(Mod) X(BitShift) X(IsInf) X(LeakyRelu) X(Elu) X(Celu) X(Selu)               \
+  X(HardSigmoid) X(ThresholdedRelu) X(Shrink) X(Gelu) X(Swish) X(Cast) X(Concat) X(Split) X(Pad) X(Reshape)     \
+  X(Flatten) X(Transpose) X(Gather) X(GatherElements) X(Shape) X(ConstantOfShape) X(DepthToSpace)               \
+  X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear) X(DequantizeLinear)
 #define EKE_OPS(X) EKE_ATTRIBUTE_OPS(X) EKE_PLAIN_OPS(X)
+// clang-format on
 
 }  // namespace eke::op
 
