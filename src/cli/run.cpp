@@ -97,8 +97,8 @@ void print_classes(const std::string& name, const std::vector<float>& scores, in
   for (int index : top_k(scores, top)) {
     const float score = scores[static_cast<std::size_t>(index)];
     const std::string label =
-        static_cast<std::size_t>(index) < labels.size() ? labels[static_cast<std::size_t>(index)] : "";
-    print(fmt::format("  {:>9}  class {:<5} {}\n",
+        static_cast<std::size_t>(index) < labels.size() ? " " + labels[static_cast<std::size_t>(index)] : "";
+    print(fmt::format("  {:>9}  class {:<5}{}\n",
                       probabilities ? percent_text(static_cast<double>(score)) : fmt::format("{:.4f}", score),
                       index, label));
   }
