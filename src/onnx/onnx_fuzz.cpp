@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/error.h"
 #include "onnx/onnx.h"
@@ -29,7 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > kMaxBytes) return 0;
   try {
     const eke::Graph graph = eke::parse_onnx(std::as_bytes(std::span(data, size)));
-    const eke::Graph again = eke::parse_onnx(std::as_bytes(std::span(eke::to_onnx(graph))));
+    const std::string written = eke::to_onnx(graph);
+    const eke::Graph again = eke::parse_onnx(std::as_bytes(std::span(written)));
     bound(again);
   } catch (const eke::Error&) {
   }
