@@ -4,53 +4,66 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 
 namespace eke {
 namespace {
 
-// Graph inputs come before all other values that need a range.
-std::size_t input_of(const Graph& graph, const std::string& name) {
-  const auto it = std::ranges::find(graph.inputs, name, [&](ValueId id) { return graph[id].name; });
-  return static_cast<std::size_t>(it - graph.inputs.begin());
-}
-
-std::vector<std::size_t> watched_inputs(const Graph& graph, const std::vector<std::string>& names) {
-  std::vector<std::size_t> inputs;
-  for (const std::string& name : names) {
-    const std::size_t input = input_of(graph, name);
-    if (input < graph.inputs.size()) inputs.push_back(input);
-  }
-  return inputs;
-}
-
-Plan observing_plan(const Graph& graph, std::span<const std::string> names) {
-  CompileOptions options;
-  options.observe.assign(names.begin(), names.end());
-  return compile(graph, options);
-}
+constexpr std::size_t kNotAnInput = static_cast<std::size_t>(-1);
 
 std::int64_t batch_of(const std::vector<Type>& inputs) {
   return inputs.empty() || inputs[0].shape.rank() == 0 ? 1 : inputs[0].shape[0];
 }
 
+Plan observing_plan(const Graph& graph, std::vector<std::string> names) {
+  CompileOptions options;
+  options.observe = std::move(names);
+  return compile(graph, options);
+}
+
 }  // namespace
+
+std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, const QuantizeOptions& quantize,
+                                                          bool with_histograms) {
+  const std::vector<std::string> ranges = ranges_needed(graph, quantize),
+                                 means = means_wanted(graph, quantize);
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  std::vector<Watched> list;
+  const auto add = [&](ValueId id, std::size_t input) {
+    if (id == kNoValue) return;
+    const std::string& name = graph[id].name;
+    Watched watched{name,  has(ranges, name),         has(means, name) && graph[id].type.shape.rank() >= 2,
+                    input, Observer(with_histograms), {}};
+    if (watched.wants_range || watched.wants_means) list.push_back(std::move(watched));
+  };
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) add(graph.inputs[i], i);
+  for (const Node& node : graph.nodes) {
+    for (const ValueId out : node.out) add(out, kNotAnInput);
+  }
+  return list;
+}
+
+std::vector<std::string> Calibration::made_by_nodes(const std::vector<Watched>& watched) {
+  std::vector<std::string> names;
+  for (const Watched& w : watched) {
+    if (w.input == kNotAnInput) names.push_back(w.name);
+  }
+  return names;
+}
 
 Calibration::Calibration(const Graph& graph, const QuantizeOptions& quantize,
                          const CalibratorOptions& calibrator, const Threads& threads)
-    : Calibration(graph, ranges_needed(graph, quantize), calibrator, threads) {}
-
-Calibration::Calibration(const Graph& graph, const std::vector<std::string>& names,
-                         const CalibratorOptions& calibrator, const Threads& threads)
     : calibrator_(calibrator),
       threads_(threads),
-      from_input_(watched_inputs(graph, names)),
-      plan_(observing_plan(graph, std::span(names).subspan(from_input_.size()))),
+      watched_(watch_list(graph, quantize, needs_histogram(calibrator.method))),
+      plan_(observing_plan(graph, made_by_nodes(watched_))),
       scratch_(plan_, threads),
       batch_(batch_of(plan_.input_types())) {
-  for (const std::string& name : names)
-    watched_.push_back({name, Observer(needs_histogram(calibrator.method))});
+  inputs_ = watched_.size() - made_by_nodes(watched_).size();
   for (const Type& type : plan_.output_types()) outputs_.emplace_back(type);
 }
 
@@ -59,23 +72,30 @@ void Calibration::observe(std::span<const TensorView> inputs, std::span<const st
   check(count >= 1 && count <= batch_, "{} image names for a batch of {}", count, batch_);
   std::vector<MutTensorView> outputs;
   for (Tensor& output : outputs_) outputs.push_back(output.mutable_view());
-  for (std::size_t i = 0; i < from_input_.size(); ++i) watch(watched_[i], inputs[from_input_[i]], count);
+  for (std::size_t i = 0; i < inputs_; ++i)
+    watch(watched_[i], inputs[watched_[i].input], Layout::plain, count);
   plan_.run_observed(inputs, outputs, scratch_, [&](const Observed& observed) {
-    watch(watched_[from_input_.size() + observed.index], observed.view, count);
+    watch(watched_[inputs_ + observed.index], observed.view, observed.layout, count);
   });
   check_finite(images);
   images_ += count;
 }
 
-void Calibration::watch(Watched& watched, const TensorView& view, std::int64_t images) {
+void Calibration::watch(Watched& watched, const TensorView& view, Layout layout, std::int64_t images) {
   const std::int64_t values = view.count();
   check(values % batch_ == 0,
         "tensor '{}' of {} is not a whole number of images in a batch of {}; calibrate with a batch of 1",
         watched.name, to_string(*view.type), batch_);
   const std::int64_t per_image = values / batch_;
   if (per_image == 0) return;
-  watched.observer.observe({view.as<float>(), static_cast<std::size_t>(per_image * images)}, per_image,
-                           threads_);
+  if (watched.wants_range) {
+    watched.observer.observe({view.as<float>(), static_cast<std::size_t>(per_image * images)}, per_image,
+                             threads_);
+  }
+  // A tensor whose first axis is not the batch is left uncorrected.
+  if (watched.wants_means && view.shape()[0] == batch_ && !watched.observer.nonfinite()) {
+    watched.means.observe(view, layout == Layout::nhwc, images, threads_);
+  }
 }
 
 void Calibration::check_finite(std::span<const std::string> images) const {
@@ -93,7 +113,8 @@ void Calibration::check_finite(std::span<const std::string> images) const {
 std::size_t Calibration::memory_bytes() const noexcept {
   std::size_t bytes = plan_.arena_bytes() + plan_.weight_bytes();
   for (const Tensor& output : outputs_) bytes += output.bytes();
-  for (const Watched& watched : watched_) bytes += sizeof(watched) + watched.observer.bytes();
+  for (const Watched& watched : watched_)
+    bytes += sizeof(watched) + watched.observer.bytes() + watched.means.bytes();
   return bytes;
 }
 
@@ -101,8 +122,12 @@ Ranges Calibration::ranges() const {
   check(images_ > 0, "no image was observed; calibration needs at least one");
   Ranges ranges;
   for (const Watched& watched : watched_) {
-    ranges[watched.name] = {watched.observer.bounds(), choose_range(watched.observer, calibrator_),
-                            std::string(to_string(calibrator_.method))};
+    CalibratedRange& calibrated = ranges[watched.name];
+    calibrated.channel_means = watched.means.means();
+    if (!watched.wants_range) continue;
+    calibrated.seen = watched.observer.bounds();
+    calibrated.range = choose_range(watched.observer, calibrator_);
+    calibrated.method = to_string(calibrator_.method);
   }
   return ranges;
 }

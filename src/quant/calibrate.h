@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "graph/graph.h"
 #include "quant/calibrator.h"
+#include "quant/channel_means.h"
 #include "quant/rewrite.h"
 #include "runtime/plan.h"
 #include "tensor/tensor.h"
@@ -36,24 +37,28 @@ class Calibration {
   std::int64_t images() const noexcept { return images_; }
   std::size_t memory_bytes() const noexcept;  // activations, packed weights, outputs and observers
 
-  // Throws when no image has been observed.
+  // With the channel means that correct_biases wants. Throws when no image has been observed.
   Ranges ranges() const;
 
  private:
-  Calibration(const Graph& graph, const std::vector<std::string>& names, const CalibratorOptions& calibrator,
-              const Threads& threads);
   struct Watched {
     std::string name;
+    bool wants_range = false, wants_means = false;
+    std::size_t input = 0;  // which graph input it is; npos: it is made by a node
     Observer observer;
+    ChannelMeans means;
   };
-  void watch(Watched& watched, const TensorView& view, std::int64_t images);
+  static std::vector<Watched> watch_list(const Graph& graph, const QuantizeOptions& quantize,
+                                         bool with_histograms);
+  static std::vector<std::string> made_by_nodes(const std::vector<Watched>& watched);
+  void watch(Watched& watched, const TensorView& view, Layout layout, std::int64_t images);
   void check_finite(std::span<const std::string> images) const;
 
   CalibratorOptions calibrator_;
   const Threads& threads_;
-  std::vector<Watched> watched_;         // in the order of ranges_needed()
-  std::vector<std::size_t> from_input_;  // the watched values that are graph inputs: per value, which input
-  Plan plan_;                            // observes the others
+  std::vector<Watched> watched_;  // graph inputs, then what the plan observes, in its order
+  std::size_t inputs_ = 0;        // how many of them are graph inputs
+  Plan plan_;
   Scratch scratch_;
   std::vector<Tensor> outputs_;
   std::int64_t batch_ = 1, images_ = 0;

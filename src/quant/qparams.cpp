@@ -14,6 +14,11 @@ constexpr double kMaxBias = 1 << 30;
 
 double rounded(double x) { return std::nearbyint(x); }  // half to even
 
+std::int32_t to_i32(double x) {
+  constexpr double kMost = std::numeric_limits<std::int32_t>::max();
+  return static_cast<std::int32_t>(std::clamp(rounded(x), -kMost, kMost));
+}
+
 // The elements of one channel: `outer` runs of `inner` adjacent elements, `stride` apart.
 struct Channel {
   const float* first;
@@ -97,7 +102,40 @@ struct Channels {
     return {weights.values<float>().data() + c * inner(), shape.count(0, axis), inner(),
             shape[axis] * inner()};
   }
+  // Elements that one output channel has for each channel of the input.
+  std::int64_t kernel() const {
+    return weights.shape().rank() < 2 ? 1 : weights.shape().count(2, weights.shape().rank());
+  }
   Channel all() const { return {weights.values<float>().data(), 1, weights.count(), 0}; }
+};
+
+// The mean that the errors of a channel's rounded weights add to its output.
+class MeanError {
+ public:
+  MeanError(const Channels& channels, const ProductInput& input) : means_(input.channel_means) {
+    if (means_.empty()) return;
+    const std::int64_t outputs = channels.output_channels();
+    kernel_ = channels.kernel();
+    inputs_ = outputs == 0 ? 0 : channels.weights.count() / outputs / std::max<std::int64_t>(kernel_, 1);
+    outputs_per_group_ = std::max<std::int64_t>(outputs / input.groups, 1);
+    const auto count = static_cast<std::int64_t>(means_.size());
+    check(count == inputs_ * input.groups, "{} means for {} input channels", count, inputs_ * input.groups);
+  }
+
+  // `errors` is what rounding added to the elements of the channel, in the order of Channel::for_each.
+  double of(std::size_t channel, std::span<const double> errors) const {
+    const std::int64_t first = static_cast<std::int64_t>(channel) / outputs_per_group_ * inputs_;
+    double sum = 0;
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+      sum += errors[i] * means_[static_cast<std::size_t>(first + static_cast<std::int64_t>(i) / kernel_)];
+    }
+    return sum;
+  }
+  bool known() const { return !means_.empty(); }
+
+ private:
+  std::span<const float> means_;
+  std::int64_t kernel_ = 1, inputs_ = 0, outputs_per_group_ = 1;
 };
 
 // A scale for each channel before widening; of dead channels 0.
@@ -171,21 +209,24 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
   if (!options.per_channel && count != 0) std::ranges::fill(scales, *std::ranges::max_element(scales));
 
   double signal = 0, noise = 0;
+  const MeanError mean_error(channels, input);
+  std::vector<double> errors;
   std::int8_t* const out = result.weights.mutable_values<std::int8_t>().data();
   for (std::size_t c = 0; c < count; ++c) {
     const auto first = static_cast<std::int64_t>(c) * channels.inner();
     channels.channel(static_cast<std::int64_t>(c)).for_each([&](std::int64_t i, float w) {
       const double q = std::clamp(rounded(double{w} / scales[c]), -kWeightLevels, kWeightLevels);
       out[first + i] = static_cast<std::int8_t>(q);
-      const double error = w - q * scales[c];
+      errors.push_back(q * scales[c] - w);
       signal += double{w} * w;
-      noise += error * error;
+      noise += errors.back() * errors.back();
     });
+    double corrected = bias.empty() ? 0 : bias[c];
+    if (mean_error.known()) corrected -= mean_error.of(c, errors);
+    errors.clear();
+    if (!bias.empty() || mean_error.known()) result.bias.push_back(to_i32(corrected / (sx * scales[c])));
   }
   result.sqnr_db = noise == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / noise);
-  for (std::size_t c = 0; c < bias.size(); ++c) {
-    result.bias.push_back(static_cast<std::int32_t>(rounded(bias[c] / (sx * scales[c]))));
-  }
   if (!options.per_channel && count != 0) scales.resize(1);
   return result;
 }

@@ -45,24 +45,30 @@ struct WeightOptions {
   friend bool operator==(const WeightOptions&, const WeightOptions&) = default;
 };
 
-// The data input that the weights meet: it decides how large the bias is in units of sx * sw.
+// The data input that the weights meet: it decides how large the bias is in units of sx * sw. With the means
+// of its channels, what the rounding of the weights adds to the mean of each output channel is taken off the
+// bias (Nagel et al. 2019, "Data-Free Quantization", section 4.2, with measured means).
 struct ProductInput {
   ScaleZero qparams;
   Levels levels;
+  std::span<const float> channel_means = {};  // empty: no correction; else one an input channel
+  std::int64_t groups = 1;
 };
 
 struct QuantizedWeights {
-  Tensor weights;                  // int8 in [-127, 127], the shape of the float weights
-  std::vector<float> scale;        // one, or one a channel
-  std::vector<std::int32_t> bias;  // one a channel in units of input scale * scale; empty without a bias
-  int dead_channels = 0;           // channels whose weights are all zero
-  int widened_channels = 0;        // channels whose scale was enlarged for the sake of the accumulator
-  double sqnr_db = 0;              // signal to quantization noise of the weights; infinite when exact
+  Tensor weights;            // int8 in [-127, 127], the shape of the float weights
+  std::vector<float> scale;  // one, or one a channel
+  std::vector<std::int32_t>
+      bias;                  // one a channel in units of input scale * scale; empty without bias and means
+  int dead_channels = 0;     // channels whose weights are all zero
+  int widened_channels = 0;  // channels whose scale was enlarged for the sake of the accumulator
+  double sqnr_db = 0;        // signal to quantization noise of the weights; infinite when exact
 };
 
-// `weights` is f32 with its output channels along `axis`; `bias` is empty or holds one value a channel.
-// Symmetric with zero point 0. A scale is enlarged where |bias| would exceed 2^30 or where the int32
-// accumulator could overflow for some input. All values must be finite.
+// `weights` is f32 with its output channels along `axis`, input channels along the other of the first two
+// axes, and the kernel behind; `bias` is empty or holds one value a channel. Symmetric with zero point 0. A
+// scale is enlarged where |bias| would exceed 2^30 or where the int32 accumulator could overflow for some
+// input. All values must be finite.
 QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<const float> bias,
                                   const ProductInput& input, const WeightOptions& options);
 

@@ -135,6 +135,40 @@ TEST(Weights, MseIsNeverWorseThanMax) {
   EXPECT_GT(by_max, 30);
 }
 
+// Four outputs, two groups of two inputs, kernels of 1x3: the mean of the output must come out exact to one unit.
+TEST(Weights, TheBiasTakesUpTheMeanError) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(4 * 2 * 3);
+  for (float& x : values) x = normal(random);
+  const Tensor w = Tensor::from<float>({4, 2, 1, 3}, std::span<const float>(values));
+  const std::vector<float> means{1, 20, -3, 0.5f}, bias{1, 2, 3, 4};
+  const ProductInput input{.qparams = {0.01f, 10}, .levels = {0, 255}, .channel_means = means, .groups = 2};
+  for (const bool has_bias : {true, false}) {
+    const QuantizedWeights q = quantize_weights(w, 0, has_bias ? bias : std::vector<float>(), input, {});
+    ASSERT_EQ(q.bias.size(), 4u);
+    for (std::size_t c = 0; c < 4; ++c) {
+      double exact = has_bias ? bias[c] : 0, rounded = q.bias[c] * 0.01 * q.scale[c];
+      for (std::size_t i = 0; i < 6; ++i) {
+        const double mean = means[(c / 2) * 2 + i / 3];
+        exact += values[c * 6 + i] * mean;
+        rounded += q.weights.values<std::int8_t>()[c * 6 + i] * double{q.scale[c]} * mean;
+      }
+      EXPECT_NEAR(rounded, exact, 0.006 * q.scale[c]) << c;
+    }
+  }
+}
+
+TEST(Weights, MeansFollowTheInputAxisOfAMatrix) {
+  const Tensor w = Tensor::from<float>({2, 2}, {127, 1.3f, 0.4f, 127});  // [K, N]
+  const std::vector<float> means{10, 1};
+  const ProductInput input{.qparams = {1, 0}, .levels = {0, 255}, .channel_means = means};
+  // Rounding loses 0.4 * 1 of the first output and 0.3 * 10 of the second.
+  EXPECT_EQ(quantize_weights(w, 1, {}, input, {}).bias, (std::vector<std::int32_t>{0, 3}));
+  const std::vector<float> wrong(3);
+  EXPECT_THROW(quantize_weights(w, 1, {}, {{1, 0}, {0, 255}, wrong}, {}), Error);
+}
+
 TEST(Weights, RefusesNaN) {
   EXPECT_THROW(quantize_weights(Tensor::from<float>({1, 1}, {std::nanf("")}), 0, {}, kInput, {}), Error);
   EXPECT_THROW(quantize_weights(Tensor(DType::f32, {1, 1}), 0, std::vector<float>{std::nanf("")}, kInput, {}),

@@ -91,6 +91,12 @@ class Rewriter {
     return found->second;
   }
 
+  std::span<const float> means_of(ValueId id) const {
+    const auto found = ranges_.find(graph_[id].name);
+    if (!options_.correct_biases || found == ranges_.end()) return {};
+    return found->second.channel_means;
+  }
+
   ScaleZero qparams_of(ValueId id) const {
     const ValueId leader = placement_.scale_of[index(id)];
     return qparams_for(bounded_by_maker(graph_, makers_[index(leader)], range_of(leader).range),
@@ -216,19 +222,27 @@ class Rewriter {
     const QuantRule& rule = def(node.op).quant;
     const int axis = weight_axis(node.op);
     const ScaleZero input = qparams_of(original.in[0]);
+    const auto* conv = std::get_if<op::Conv>(&node.op);
     // Any stored value may come, also those that a symmetric scheme does not use.
-    const Levels levels = levels_of({options_.activations.dtype, false});
+    const ProductInput product{
+        .qparams = input,
+        .levels = levels_of({options_.activations.dtype, false}),
+        .channel_means = rule.bias < 0 ? std::span<const float>() : means_of(original.in[0]),
+        .groups = conv ? conv->group : 1};
     const QuantizedWeights quantized =
-        quantize_weights(parameters.weights, axis, parameters.bias, {input, levels}, options_.weights);
+        quantize_weights(parameters.weights, axis, parameters.bias, product, options_.weights);
     const auto weight_input = static_cast<std::size_t>(rule.weight);
     node.in[weight_input] = add_weights(graph_[original.in[weight_input]].name, quantized, axis);
     // Engines share equal constants, and take a bias that is all zero or shared for no bias of this layer.
-    const bool has_bias = std::ranges::any_of(quantized.bias, [](std::int32_t b) { return b != 0; });
-    if (!parameters.bias.empty()) {
-      const auto bias_input = static_cast<std::size_t>(rule.bias);
-      const std::string& name = graph_[original.in[bias_input]].name;
-      node.in[bias_input] = has_bias ? add_bias(name, quantized, input.scale) : kNoValue;
-      while (!node.in.empty() && node.in.back() == kNoValue) node.in.pop_back();
+    const auto bias_input = static_cast<std::size_t>(std::max(rule.bias, 0));
+    const bool had_bias = !parameters.bias.empty();
+    if (std::ranges::any_of(quantized.bias, [](std::int32_t b) { return b != 0; })) {
+      const std::string name =
+          had_bias ? graph_[original.in[bias_input]].name : graph_[original.out[0]].name + "_bias";
+      node.in.resize(std::max(node.in.size(), bias_input + 1), kNoValue);
+      node.in[bias_input] = add_bias(name, quantized, input.scale);
+    } else if (had_bias) {
+      node.in.resize(bias_input);
     }
     const auto [least, most] = std::ranges::minmax(quantized.scale);
     report_.layers.push_back({std::string(label(graph_, original)), std::string(op_name(node.op)),
@@ -285,6 +299,20 @@ std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions
   };
   for (const ValueId id : graph.inputs) add(id);
   for (const Node& node : graph.nodes) std::ranges::for_each(node.out, add);
+  return names;
+}
+
+std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions& options) {
+  std::vector<std::string> names;
+  if (!options.correct_biases) return names;
+  const Placement placement = place(graph, options);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (!placement.is_integer(n) || rule_of(graph, node) != Kind::weighted || def(node.op).quant.bias < 0)
+      continue;
+    const std::string& name = graph[node.in[0]].name;
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
   return names;
 }
 

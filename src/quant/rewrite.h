@@ -36,19 +36,25 @@ struct QuantizeOptions {
   WeightOptions weights = {};
   ResidualRounding residual_rounding = ResidualRounding::every_tensor;
   bool float_outputs = false;          // layers whose result nothing integer reads give it in float
+  bool correct_biases = true;          // by the means of CalibratedRange, where they are given
   std::vector<std::string> keep = {};  // patterns (keep.h) of nodes to leave in float
 };
 
-// A tensor's range: what calibration saw, what was chosen from it, and how.
+// What calibration learned of a tensor: what it saw, the range chosen from it, and how.
 struct CalibratedRange {
   Range seen, range;
   std::string method;
+  std::vector<float> channel_means = {};  // of the values along axis 1; empty where they were not measured
 };
 using Ranges = std::map<std::string, CalibratedRange>;  // by value name
 
 // The values whose ranges quantize() will ask for, in the order in which they are made. Throws as quantize()
 // does.
 std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options);
+
+// The values whose means correct_biases can use: what convolutions and matrix products with integer weights
+// read.
+std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions& options);
 
 struct Quantized {
   Graph graph;

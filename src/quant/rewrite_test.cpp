@@ -279,6 +279,23 @@ output %y
   }
 }
 
+TEST(Rewrite, MeansGiveALayerABias) {
+  const Graph graph = parsed(R"(graph "g"
+input %x: f32[1,1,1,1]
+const %w: f32[1,1,1,1] = [1]
+%y: f32[1,1,1,1] = Conv "conv" (%x, %w)
+output %y
+)");
+  QuantizeOptions options{.weights = {.per_channel = false}};
+  EXPECT_THAT(means_wanted(graph, options), ElementsAre("x"));
+  Ranges ranges = ranges_for(graph, options);
+  ranges["x"].channel_means = {1e9f};
+  EXPECT_NE(find_value(quantize(graph, ranges, options).graph, "y_bias_quantized"), kNoValue);
+  options.correct_biases = false;
+  EXPECT_TRUE(means_wanted(graph, options).empty());
+  EXPECT_EQ(find_value(quantize(graph, ranges, options).graph, "y_bias_quantized"), kNoValue);
+}
+
 TEST(Rewrite, Errors) {
   const Ranges none;
   EXPECT_THAT(error_of(kResidual, {}, &none), HasSubstr("tensor 'x' has no range"));
