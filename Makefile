@@ -8,13 +8,14 @@ ifneq ($(shell command -v ccache),)
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 endif
 
-.PHONY: help setup configure build test demo bench fuzz format install clean
+.PHONY: help setup configure build test demo bench sanitize fuzz format install clean
 
 help:
 	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
 	@echo "make test      build everything and run all tests"
 	@echo "make build     build the library and the command: build/release/bin/eke"
 	@echo "make bench     run the micro-benchmarks"
+	@echo "make sanitize  run the tests under ASan, UBSan and TSan, and the fuzz targets"
 	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
 	@echo "make format    format the sources as .clang-format says"
 	@echo "make install   install under PREFIX (/usr/local)"
@@ -40,6 +41,9 @@ demo: build
 bench: CMAKE_FLAGS += -DEKE_BENCHMARKS=ON
 bench: build
 	@scripts/run_benchmarks.sh $(BUILD)
+
+sanitize:
+	@scripts/run_sanitizers.sh
 
 fuzz:
 	@scripts/setup.sh ci
