@@ -262,6 +262,16 @@ TEST(OnnxWriter, NeedsNoNewerOpsetThanTheOperators) {
   }
 }
 
+TEST(OnnxWriter, LeavesOutDilationsOfOneThatOldAveragePoolsLack) {
+  op::AveragePool pool;
+  pool.kernel_shape = {2, 2};
+  pool.dilations = {1, 1};
+  ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(to_onnx(graph_of(pool))));
+  EXPECT_EQ(model.opset_import(0).version(), 17);
+  for (const auto& attribute : model.graph().node(0).attribute()) EXPECT_NE(attribute.name(), "dilations");
+}
+
 TEST(OnnxWriter, RefusesLoweredForms) {
   op::Conv clamped;
   clamped.clamp = {0, 6};

@@ -188,8 +188,15 @@ class Writer {
     for (std::size_t i = 0; i < attributes.size(); ++i) {
       const auto& [key, value] = attributes[i];
       if (value == defaults[i].second && !is_required(node.op, key)) continue;
+      if (key == "dilations" && is_undilated_average(node.op)) continue;
       write_attribute(key, value, *proto.add_attribute());
     }
+  }
+
+  // Written out, dilations of 1 would need the opset that first had dilations.
+  static bool is_undilated_average(const Op& op) {
+    const auto* pool = std::get_if<op::AveragePool>(&op);
+    return pool != nullptr && std::ranges::all_of(pool->dilations, [](std::int64_t d) { return d == 1; });
   }
 
   static void write_attribute(std::string_view name, const OnnxAttribute& value,
