@@ -33,7 +33,9 @@ struct Options {
   PreprocessOptions preprocess;
   std::string calibrator = "mse", activations = "uint8";
   double percentile = 99.99;
-  bool per_tensor = false, symmetric = false, float_outputs = false, allow_slower = false;
+  bool per_tensor = false, symmetric = false, float_outputs = false, keep_biases = false,
+       allow_slower = false;
+  std::string weight_range = "max";
   std::vector<std::string> keep;
   std::int64_t count = 100, limit = 0;
   int class_offset = 0, runs = 50;
@@ -43,6 +45,8 @@ QuantizeOptions rewrite_options(const Options& options) {
   QuantizeOptions result;
   result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
   result.weights.per_channel = !options.per_tensor;
+  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
+  result.correct_biases = !options.keep_biases;
   result.float_outputs = options.float_outputs;
   result.keep = options.keep;
   return result;
@@ -420,6 +424,16 @@ void add_quantize(CLI::App& app, Action& action) {
   command
       ->add_flag("--per-tensor", options->per_tensor,
                  "one scale for all weights of a layer (default: one a channel)")
+      ->group(group);
+  command
+      ->add_option("--weight-range", options->weight_range,
+                   "max: the largest magnitude; mse: clipped for the least squared error")
+      ->group(group)
+      ->check(CLI::IsMember({"max", "mse"}))
+      ->capture_default_str();
+  command
+      ->add_flag("--keep-biases", options->keep_biases,
+                 "do not take the mean error of rounded weights off the biases")
       ->group(group);
   command->add_option("--activations", options->activations, "uint8 or int8")
       ->group(group)
