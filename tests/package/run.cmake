@@ -15,4 +15,8 @@ endif()
 run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G Ninja
   -D CMAKE_PREFIX_PATH=${WORK}/prefix -D CMAKE_CXX_COMPILER=${CXX} ${flags})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
-run(${WORK}/build/consumer)
+# Without a file to load it fails with the library's message, which shows that all of the library is linked.
+execute_process(COMMAND ${WORK}/build/consumer ${WORK}/missing.onnx RESULT_VARIABLE result OUTPUT_VARIABLE output)
+if(NOT result EQUAL 3 OR NOT output MATCHES "missing.onnx")
+  message(FATAL_ERROR "the consumer gave ${result}: ${output}")
+endif()
