@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <utility>
 
 namespace eke {
 namespace op {
@@ -25,6 +26,24 @@ std::string_view to_string(ReduceFn fn) noexcept {
 }
 
 }  // namespace op
+
+Op::Op() = default;
+Op::Op(const Op& other) = default;
+Op::Op(Op&& other) noexcept = default;
+Op& Op::operator=(const Op& other) = default;
+Op& Op::operator=(Op&& other) noexcept = default;
+Op::~Op() = default;
+
+template <class A>
+requires detail::kIsAlternative<A, detail::OpVariant> Op::Op(A attributes)
+    : detail::OpVariant(std::move(attributes)) {}
+#define EKE_CONSTRUCTOR(name) template Op::Op(op::name);
+EKE_OPS(EKE_CONSTRUCTOR)
+#undef EKE_CONSTRUCTOR
+
+bool operator==(const Op& a, const Op& b) {
+  return static_cast<const detail::OpVariant&>(a) == static_cast<const detail::OpVariant&>(b);
+}
 
 std::string_view struct_name(const Op& op) noexcept {
   static constexpr std::string_view kNames[] = {EKE_OPS(EKE_NAME)};

@@ -3,10 +3,12 @@
 // equality follow from it. What an operator means lives in src/ops/.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -439,11 +441,34 @@ namespace detail {
 #define EKE_ALTERNATIVE(name) , op::name
 template <class First, class... Rest>
 using VariantOf = std::variant<Rest...>;
-using Op = VariantOf<void EKE_OPS(EKE_ALTERNATIVE)>;
+using OpVariant = VariantOf<void EKE_OPS(EKE_ALTERNATIVE)>;
 #undef EKE_ALTERNATIVE
+
+template <class A, class Variant>
+inline constexpr bool kIsAlternative = false;
+template <class A, class... Rest>
+inline constexpr bool kIsAlternative<A, std::variant<Rest...>> = (std::is_same_v<A, Rest> || ...);
 }  // namespace detail
 
-using Op = detail::Op;
+// One of the structs above: std::get, get_if, holds_alternative and visit work on it. What a variant of this
+// many alternatives generates for copying and comparing stands in op.cpp alone, since each file that touches a
+// node would spend seconds on it.
+class Op : public detail::OpVariant {
+ public:
+  Op();
+  Op(const Op& other);
+  Op(Op&& other) noexcept;
+  Op& operator=(const Op& other);
+  Op& operator=(Op&& other) noexcept;
+  ~Op();
+
+  template <class A>
+  requires detail::kIsAlternative<A, detail::OpVariant> Op(
+      A attributes);  // NOLINT: an operator is given by its attributes
+
+  friend bool operator==(const Op& a, const Op& b);
+};
+inline constexpr std::size_t kOpCount = std::variant_size_v<detail::OpVariant>;
 
 // The struct's name: "Conv", "Unary".
 std::string_view struct_name(const Op& op) noexcept;

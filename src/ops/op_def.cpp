@@ -43,7 +43,7 @@ class Table {
     for (const OnnxName& name : slot.onnx) names_[key(name.type, name.domain)] = {&slot, &name};
   }
 
-  std::array<OpDef, std::variant_size_v<Op>> definitions_;
+  std::array<OpDef, kOpCount> definitions_;
   std::unordered_map<std::string, OnnxMatch> names_;
 };
 

@@ -13,7 +13,7 @@ std::vector<Tactic> joined(std::span<const Tactic> own) {
 
 // Operators that have tactics beside the reference, by the index of their struct.
 std::vector<std::vector<Tactic>> make_table() {
-  std::vector<std::vector<Tactic>> table(std::variant_size_v<Op>, joined({}));
+  std::vector<std::vector<Tactic>> table(kOpCount, joined({}));
   const auto set = [&](std::span<const Tactic> own, std::initializer_list<Op> ops) {
     for (const Op& op : ops) table[op.index()] = joined(own);
   };
