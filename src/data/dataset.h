@@ -41,6 +41,8 @@ struct DatasetOptions {
   // their positions; otherwise classes are the names in sorted order, or numbers as they stand.
   std::vector<std::string> classes;
   std::string labels;  // IDX labels, where they are not found beside the images
+  // "train" or "test": which one to take of a folder with IDX files of both (train-*, and t10k-* or test-*).
+  std::string part;
 };
 
 class Dataset {
@@ -95,7 +97,8 @@ struct Dataset::Split {
 // images; a CSV; an IDX or .npy file; one image. The order is sorted by name, or that of the file. Paths in a
 // CSV count from its folder, or from `images/` beside it. Names of classes for numbers in a CSV come from
 // classes.txt or synset_words.txt beside it (one a line). Class folders whose names are all numbers are
-// classes by number. Throws with the remedy when there is no image, a file of a CSV is missing (how many, and
+// classes by number. A plain name that is no path stands for /usr/share/datasets/NAME, where Debian's packages put
+// theirs. Throws with the remedy when there is no image, a file of a CSV is missing (how many, and
 // the first), or a row cannot be understood.
 Dataset open_dataset(const std::string& path, const DatasetOptions& options = {});
 

@@ -326,5 +326,27 @@ TEST(Dataset, FindsTheSameImageUnderAnotherName) {
   EXPECT_THAT(shared_images(open_dataset(one.path()), open_dataset(two.path())), ElementsAre(1));
 }
 
+TEST(OpenDataset, PartsOfAFolderOfIdxFiles) {
+  TestFolder folder;
+  folder.write("train-images-idx3-ubyte", idx({2, 1, 1}, "ab"));
+  folder.write("train-labels-idx1-ubyte", idx({2}, std::string("\0\1", 2)));
+  folder.write("t10k-images-idx3-ubyte", idx({1, 1, 1}, "c"));
+  folder.write("t10k-labels-idx1-ubyte", idx({1}, std::string("\1", 1)));
+  EXPECT_EQ(open_dataset(folder.path(), {.part = "train"}).size(), 2u);
+  EXPECT_EQ(open_dataset(folder.path(), {.part = "test"}).size(), 1u);
+  EXPECT_THAT(error_of(folder.path()), HasSubstr("several sets"));
+}
+
+TEST(OpenDataset, InstalledFashionMnist) {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) {
+    GTEST_SKIP() << "the package dataset-fashion-mnist is not installed";
+  }
+  const Dataset train = open_dataset("fashion-mnist", {.part = "train"});
+  EXPECT_EQ(train.size(), 60000u);
+  EXPECT_EQ(train.classes().size(), 10u);
+  EXPECT_EQ(train.load(0).width, 28);
+  EXPECT_EQ(open_dataset("fashion-mnist", {.part = "test"}).size(), 10000u);
+}
+
 }  // namespace
 }  // namespace eke

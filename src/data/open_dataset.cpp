@@ -337,8 +337,12 @@ Dataset open_npy(const std::string& path) {
   return dataset;
 }
 
-// A folder with IDX files of one part of a set; more than one is ambiguous.
-std::vector<std::string> idx_images_in(const fs::path& folder) {
+bool is_of_part(std::string_view name, std::string_view part) {
+  return part == "train" ? name.starts_with("train") : name.starts_with("t10k") || name.starts_with("test");
+}
+
+// The IDX files of images in a folder: those of `part`, where there are such.
+std::vector<std::string> idx_images_in(const fs::path& folder, const std::string& part) {
   std::vector<std::string> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
@@ -347,7 +351,10 @@ std::vector<std::string> idx_images_in(const fs::path& folder) {
     if (named_so && is_idx_file(entry.path().string())) found.push_back(name);
   }
   std::sort(found.begin(), found.end());
-  return found;
+  std::vector<std::string> of_part;
+  std::copy_if(found.begin(), found.end(), std::back_inserter(of_part),
+               [&](const std::string& name) { return is_of_part(name, part); });
+  return part.empty() || of_part.empty() ? found : of_part;
 }
 
 Dataset open_folder(const std::string& path, const DatasetOptions& options) {
@@ -370,7 +377,7 @@ Dataset open_folder(const std::string& path, const DatasetOptions& options) {
                           return open_class_folders(path, listing.folders, options);
                         }
                         if (!listing.images.empty()) return open_images(path, listing.images);
-                        const std::vector<std::string> idx = idx_images_in(path);
+                        const std::vector<std::string> idx = idx_images_in(path, options.part);
                         check(idx.size() < 2, "holds several sets ('{}', '{}'): name one file",
                               idx.empty() ? "" : idx[0], idx.size() < 2 ? "" : idx[1]);
                         check(!idx.empty(),
@@ -383,8 +390,11 @@ Dataset open_folder(const std::string& path, const DatasetOptions& options) {
 
 }  // namespace
 
-Dataset open_dataset(const std::string& path, const DatasetOptions& options) {
+Dataset open_dataset(const std::string& given, const DatasetOptions& options) {
   std::error_code error;
+  const bool is_name = given.find('/') == std::string::npos && !fs::exists(given, error);
+  const fs::path installed = fs::path("/usr/share/datasets") / given;
+  const std::string path = is_name && fs::is_directory(installed, error) ? installed.string() : given;
   const fs::file_status status = fs::status(path, error);
   check(fs::exists(status), "data '{}' does not exist: check the path", path);
   if (fs::is_directory(status)) return open_folder(path, options);

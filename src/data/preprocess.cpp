@@ -186,8 +186,9 @@ void verify(const Preprocess& p) {
   check(p.pad >= 0 && p.pad <= 255, "preprocessing: pad {} is not within 0..255", p.pad);
 }
 
-void preprocess(const Image& image, const Preprocess& p, float* out) {
-  const Image ready = fitted(p, in_order(image, p.order));
+Image fit_image(const Image& image, const Preprocess& p) { return fitted(p, in_order(image, p.order)); }
+
+void normalize(const Image& ready, const Preprocess& p, float* out) {
   const int channels = p.channels();
   const std::size_t pixels = static_cast<std::size_t>(p.width) * p.height;
   for (int c = 0; c < channels; ++c) {
@@ -201,6 +202,10 @@ void preprocess(const Image& image, const Preprocess& p, float* out) {
     const std::size_t step = p.layout == ImageLayout::nchw ? 1 : channels;
     for (std::size_t i = 0; i < pixels; ++i) to[i * step] = table[from[i * ready.channels]];
   }
+}
+
+void preprocess(const Image& image, const Preprocess& how, float* out) {
+  normalize(fit_image(image, how), how, out);
 }
 
 }  // namespace eke

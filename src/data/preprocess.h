@@ -87,6 +87,11 @@ Preprocess preprocess_from_json(std::string_view text);
 std::string labels_to_json(std::span<const std::string> labels);
 std::vector<std::string> labels_from_json(std::string_view text);
 
+// The two halves of preprocess(): the image in the colours and the size that the network sees, still as bytes
+// (grey, or red, green, blue), and those bytes as numbers. `fitted` has exactly how.width x how.height pixels.
+Image fit_image(const Image& image, const Preprocess& how);
+void normalize(const Image& fitted, const Preprocess& how, float* out);
+
 // Writes how.count() floats in its layout. Throws when a step of resizing would be too large.
 void preprocess(const Image& image, const Preprocess& how, float* out);
 
