@@ -1,7 +1,5 @@
 #include "data/prefetch.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "data/split.h"
 
@@ -72,16 +70,13 @@ void BatchStream::work(std::size_t first) {
 
 void BatchStream::fill(std::size_t number, TrainBatch& batch) const {
   const std::size_t size = images_.preprocess().count();
-  const std::size_t begin = number * options_.batch, end = std::min(begin + options_.batch, order_.size());
-  batch.count = end - begin;
   batch.images.resize(options_.batch * size);
-  batch.labels.assign(options_.batch, -1);
-  std::fill(batch.images.begin() + static_cast<std::ptrdiff_t>(batch.count * size), batch.images.end(), 0.f);
-  for (std::size_t k = 0; k < batch.count; ++k) {
-    const std::size_t i = order_[begin + k];
+  batch.labels.resize(options_.batch);
+  for (std::size_t k = 0; k < options_.batch; ++k) {
+    const std::size_t place = number * options_.batch + k, i = order_[place % order_.size()];
     batch.labels[k] = images_.dataset().samples()[i].label;
-    // An image that balancing repeats is drawn anew: the place in the epoch decides.
-    const Random random(options_.seed, epoch_ + 1, begin + k);
+    // An image that comes again is drawn anew: the place in the epoch decides.
+    const Random random(options_.seed, epoch_ + 1, place);
     const Image image = augmented(images_.load(i), options_.augmentation, random);
     normalize(image, images_.preprocess(), &batch.images[k * size]);
   }

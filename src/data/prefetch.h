@@ -15,11 +15,9 @@
 
 namespace eke {
 
-// `count` images are real; the rows behind them are zero, their labels -1.
 struct TrainBatch {
   std::vector<float> images;  // batch x channels x height x width (or the layout of the preprocessing)
-  std::vector<std::int32_t> labels;
-  std::size_t count = 0;
+  std::vector<std::int64_t> labels;
 };
 
 struct StreamOptions {
@@ -30,7 +28,8 @@ struct StreamOptions {
   std::size_t ahead = 3;  // batches that may wait
 };
 
-// One epoch. `images` must outlive it. One thread calls next().
+// One epoch: every image once, and what the last batch lacks from the beginning again. `images` must outlive it. One
+// thread calls next().
 class BatchStream {
  public:
   // Starts at batch `first`, which is how an interrupted epoch goes on.
