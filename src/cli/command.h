@@ -11,6 +11,7 @@ using Action = std::function<int()>;  // returns the exit code
 
 inline constexpr int kGood = 0, kFailed = 1, kWrongUse = 2;
 
+void add_new(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("eke COMMAND --help explains a command, with examples.");
   Action action;
+  add_new(app, action);
   add_info(app, action);
   add_run(app, action);
   add_eval(app, action);
