@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   add_quantize(app, action);
   add_bench(app, action);
   add_diff(app, action);
+  add_plan(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
