@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   add_bench(app, action);
   add_diff(app, action);
   add_plan(app, action);
+  add_fit(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
