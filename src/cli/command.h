@@ -20,5 +20,6 @@ void add_bench(CLI::App& app, Action& action);
 void add_diff(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 
 }  // namespace eke::cli

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   add_diff(app, action);
   add_plan(app, action);
   add_fit(app, action);
+  add_export(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

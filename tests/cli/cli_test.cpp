@@ -14,7 +14,7 @@ struct Case {
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
   for (const char* command :
-       {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit"}) {
+       {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit", "export"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_NE(result.out.find("Examples:"), std::string::npos) << command;
