@@ -10,13 +10,9 @@
 #include <utility>
 #include <vector>
 
-namespace eke {
+#include "base/statistics.h"
 
-// Two-sided 95 % unless said otherwise.
-struct Interval {
-  double low = 0;
-  double high = 0;
-};
+namespace eke {
 
 // Wilson's score interval of a proportion; [0, 1] for total 0.
 Interval wilson_interval(std::int64_t successes, std::int64_t total);
