@@ -1,4 +1,5 @@
-# One static library from the objects of all layers, and the CMake package that finds it: eke::eke.
+# One static library from the objects of all layers, one of the energy layer alone, and the CMake package that finds
+# them: eke::eke, and eke::energy as the component "energy".
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -24,6 +25,15 @@ foreach(library ${libraries})
   endif()
 endforeach()
 
+add_library(libeke_energy STATIC $<TARGET_OBJECTS:eke_base> $<TARGET_OBJECTS:eke_energy>)
+set_target_properties(libeke_energy PROPERTIES OUTPUT_NAME eke_energy EXPORT_NAME energy LINKER_LANGUAGE CXX)
+target_compile_features(libeke_energy INTERFACE cxx_std_20)
+target_include_directories(libeke_energy INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_libraries(libeke_energy PRIVATE fmt::fmt Threads::Threads ${CMAKE_DL_LIBS})
+
+install(TARGETS libeke_energy EXPORT ekeEnergyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT ekeEnergyTargets NAMESPACE eke:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
 install(TARGETS libeke EXPORT ekeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/eke DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT ekeTargets NAMESPACE eke:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)

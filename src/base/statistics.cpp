@@ -72,6 +72,20 @@ Interval mean_interval(std::span<const double> values) {
   return {m - half, m + half};
 }
 
+Interval drifting_mean_interval(std::span<const double> values) {
+  const Interval plain = mean_interval(values);
+  if (values.size() < 3) return plain;
+  const double m = mean(values);
+  double together = 0, apart = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    apart += (values[i] - m) * (values[i] - m);
+    if (i > 0) together += (values[i] - m) * (values[i - 1] - m);
+  }
+  const double correlation = apart > 0 ? std::clamp(together / apart, 0.0, 0.9) : 0;
+  const double half = (plain.high - m) * std::sqrt((1 + correlation) / (1 - correlation));
+  return {m - half, m + half};
+}
+
 Interval bootstrap_median_interval(std::span<const double> values, int resamples) {
   check(!values.empty() && resamples >= 1, "no value to resample");
   Draw draw;

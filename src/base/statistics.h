@@ -25,6 +25,10 @@ double student_t(int degrees);
 // Of the mean of independent, roughly normal values (Student). Unbounded for fewer than two.
 Interval mean_interval(std::span<const double> values);
 
+// The same for values that were measured one after the other and drift: widened by their correlation with the value
+// before, as if there were fewer of them (an autoregressive process of order one).
+Interval drifting_mean_interval(std::span<const double> values);
+
 // Of the median of any values, by resampling (Efron 1979, percentile method). At least one value.
 Interval bootstrap_median_interval(std::span<const double> values, int resamples = 2000);
 

@@ -60,6 +60,25 @@ TEST(Statistics, IntervalsHoldTheTruthAsOftenAsTheySay) {
   }
 }
 
+TEST(Statistics, DriftWidensTheInterval) {
+  Normal normal;
+  int plain = 0, widened = 0;
+  constexpr int kTrials = 400;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> values;
+    double drift = normal();
+    for (int i = 0; i < 40; ++i) {
+      drift = 0.7 * drift + normal();
+      values.push_back(10 + drift);
+    }
+    const Interval a = mean_interval(values), b = drifting_mean_interval(values);
+    if (a.low <= 10 && 10 <= a.high) ++plain;
+    if (b.low <= 10 && 10 <= b.high) ++widened;
+  }
+  EXPECT_LT(plain, kTrials * 75 / 100);
+  EXPECT_GE(widened, kTrials * 85 / 100);
+}
+
 TEST(Statistics, OneValueHasNoInterval) {
   const double one[] = {3.0};
   EXPECT_TRUE(std::isinf(mean_interval(one).high));

@@ -1,12 +1,15 @@
-// eke bench: latency of one model, or of several whose runs alternate.
+// eke bench: time and energy of a model, or of several models or settings whose windows alternate.
+#include "cli/bench_run.h"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
-#include "base/isa.h"
+#include "cli/bench_report.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/timing.h"
 
 namespace eke::cli {
 
@@ -14,10 +17,17 @@ namespace {
 
 struct Options {
   std::vector<std::string> models;
-  CommonOptions common;
+  std::vector<int> threads = {1};
+  std::vector<std::int64_t> batches = {1};
+  std::vector<std::string> isas;
+  std::vector<double> frequencies_mhz;
+  std::vector<int> power_modes;
   ShapeOptions shapes;
-  int warmup = 10, runs = 100;
-  bool layers = false;
+  MeterOptions meters;
+  int runs = 0;
+  std::optional<int> warmup;
+  double window_s = 0, limit_s = 0, precision_percent = 1;
+  bool layers = false, json = false, csv = false;
 };
 
 struct LayerTime {
@@ -69,72 +79,150 @@ Json layers_json(const std::vector<LayerTime>& layers) {
   return json;
 }
 
-Json report_json(const Options& options, const Timing& timing,
-                 std::vector<std::unique_ptr<Session>>& sessions) {
-  Json json{{"isa", to_string(selected_isa())},
-            {"threads", thread_count(options.common)},
-            {"runs", timing.runs},
-            {"warmup", timing.warmup},
-            {"interleaved", sessions.size() > 1},
-            {"models", Json::array()}};
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    Json model{{"model", options.models[i]},
-               {"batch", sessions[i]->batch()},
-               {"ms", to_json(timing.ms[i])},
-               {"first_run_ms", timing.first_run_ms[i]}};
-    if (i > 0) model["time_over_first"] = to_json(timing.ratio[i]);
-    if (options.layers) model["layers"] = layers_json(time_layers(*sessions[i], options.runs));
-    json["models"].push_back(std::move(model));
-  }
-  return json;
+Isa parse_tier(const std::string& name) {
+  const std::optional<Isa> isa = parse_isa(name);
+  const std::span<const Isa> supported = supported_isas();
+  if (isa && std::find(supported.begin(), supported.end(), *isa) != supported.end()) return *isa;
+  std::string names;
+  for (Isa tier : supported) names += (names.empty() ? "" : ", ") + std::string(to_string(tier));
+  throw UsageError(fmt::format("--isa {}: this machine and build have {}", name, names));
 }
 
-void report_text(const Options& options, const Timing& timing,
-                 std::vector<std::unique_ptr<Session>>& sessions) {
-  print(fmt::format("{} runs{} after {} warm-up, {} thread{}, {}\n", timing.runs,
-                    sessions.size() > 1 ? " each, interleaved," : "", timing.warmup,
-                    thread_count(options.common), thread_count(options.common) == 1 ? "" : "s",
-                    to_string(selected_isa())));
-  Table table({{"model", Align::left, 60},
-               {"batch"},
-               {"median"},
-               {"p10"},
-               {"p90"},
-               {"first run"},
-               {"time / first model"}});
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    const Spread& ms = timing.ms[i];
-    const Spread& ratio = timing.ratio[i];
-    table.add({options.models[i], std::to_string(sessions[i]->batch()), ms_text(ms.median), ms_text(ms.p10),
-               ms_text(ms.p90), ms_text(timing.first_run_ms[i]),
-               i == 0 ? "" : fmt::format("{:.3f} ({:.3f} to {:.3f})", ratio.median, ratio.p10, ratio.p90)});
-  }
-  print(table.text());
-  if (!options.layers) return;
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    print(fmt::format("\n{}\n{}", options.models[i], layer_table(time_layers(*sessions[i], options.runs))));
-  }
+// Every value of a setting that was not swept is one "as it is".
+template <class T, class U, class Convert>
+std::vector<std::optional<T>> swept(const std::vector<U>& values, Convert convert) {
+  std::vector<std::optional<T>> all;
+  for (const U& value : values) all.push_back(convert(value));
+  if (all.empty()) all.push_back(std::nullopt);
+  return all;
 }
 
-int bench(const Options& options) {
-  const Threads threads(thread_count(options.common));
+std::vector<Variant> variants_of(const Options& options) {
+  const auto isas = swept<Isa>(options.isas, parse_tier);
+  const auto clocks = swept<std::int64_t>(
+      options.frequencies_mhz, [](double mhz) { return static_cast<std::int64_t>(mhz * 1000 + 0.5); });
+  const auto modes = swept<int>(options.power_modes, [](int mode) { return mode; });
+  std::vector<Variant> variants;
+  for (const std::string& model : options.models) {
+    for (int threads : options.threads) {
+      for (std::int64_t batch : options.batches) {
+        for (const auto& isa : isas) {
+          for (const auto& clock : clocks) {
+            for (const auto& mode : modes) variants.push_back({model, threads, batch, isa, clock, mode});
+          }
+        }
+      }
+    }
+  }
+  return variants;
+}
+
+// Sessions of all variants, and the threads that they run on, one pool a count.
+struct Prepared {
+  std::map<int, std::unique_ptr<Threads>> threads;
   std::vector<std::unique_ptr<Session>> sessions;
   std::vector<Session*> all;
-  for (const std::string& path : options.models) {
-    with_context([&] { return "file '" + path + "'"; },
-                 [&] {
-                   sessions.push_back(
-                       std::make_unique<Session>(prepare(load_model(path).graph, options.shapes), threads));
-                 });
-    all.push_back(sessions.back().get());
+};
+
+Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
+  Prepared prepared;
+  std::map<std::string, Model> models;
+  for (Variant& variant : variants) {
+    with_context(
+        [&] { return "file '" + variant.model + "'"; },
+        [&] {
+          if (!models.contains(variant.model)) models.emplace(variant.model, load_model(variant.model));
+          std::unique_ptr<Threads>& threads = prepared.threads[variant.threads];
+          if (!threads) threads = std::make_unique<Threads>(variant.threads);
+          ShapeOptions shapes = options.shapes;
+          shapes.batch = variant.batch;
+          prepared.sessions.push_back(std::make_unique<Session>(
+              prepare(models.at(variant.model).graph, shapes), *threads, CompileOptions{.isa = variant.isa}));
+          variant.batch = prepared.sessions.back()->batch();  // the model may fix it
+        });
+    prepared.all.push_back(prepared.sessions.back().get());
   }
-  const Timing timing = measure(all, options.warmup, options.runs);
-  if (options.common.json) {
-    print_json(report_json(options, timing, sessions));
-  } else {
-    report_text(options, timing, sessions);
+  return prepared;
+}
+
+constexpr int kLayerRuns = 50;
+
+int bench(const Options& options) {
+  std::vector<Variant> variants = variants_of(options);
+  const Prepared prepared = prepare_all(options, variants);
+  Metering metering(options.meters);
+  const BenchResult result = run_bench(
+      variants, prepared.all, metering,
+      {options.runs, options.warmup, options.window_s, options.limit_s, options.precision_percent / 100});
+  const int layer_runs = options.runs > 0 ? options.runs : kLayerRuns;
+  if (options.json) {
+    Json json = bench_json(result);
+    for (std::size_t i = 0; options.layers && i < variants.size(); ++i)
+      json["models"][i]["layers"] = layers_json(time_layers(*prepared.all[i], layer_runs));
+    print_json(json);
+    return kGood;
   }
+  print(options.csv ? bench_csv(result) : bench_text(result));
+  for (std::size_t i = 0; options.layers && !options.csv && i < variants.size(); ++i)
+    print(fmt::format("\n{}\n{}", variants[i].model, layer_table(time_layers(*prepared.all[i], layer_runs))));
   return kGood;
+}
+
+void declare_sweeps(CLI::App& command, Options& options) {
+  const std::string group = "Settings, each one value or several with commas, which are compared";
+  command.add_option("--threads", options.threads, "threads to use")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 1024))
+      ->group(group)
+      ->capture_default_str();
+  command.add_option("--batch", options.batches, "where the model leaves it open")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 65536))
+      ->group(group)
+      ->capture_default_str();
+  command.add_option("--isa", options.isas, "instruction-set tier (default: the best)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(group);
+  command
+      .add_option("--freq", options.frequencies_mhz,
+                  "clock of all cores in MHz, where cpufreq may be written")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1.0, 100000.0))
+      ->group(group);
+  command.add_option("--power-mode", options.power_modes, "nvpmodel mode of a Jetson")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(0, 1000))
+      ->group(group);
+}
+
+void declare_duration(CLI::App& command, Options& options) {
+  const std::string group = "How long it measures";
+  command
+      .add_option("--runs", options.runs, "runs of each, and no more (default: until the interval is narrow)")
+      ->check(CLI::Range(1, 1000000))
+      ->group(group);
+  command.add_option("--warmup", options.warmup, "runs before them (default: until a plateau)")
+      ->check(CLI::Range(0, 1000000))
+      ->group(group);
+  command
+      .add_option("--window", options.window_s,
+                  "seconds of a window (default: 0.2; with a meter 10, or 100 of its refreshes)")
+      ->check(CLI::Range(0.001, 3600.0))
+      ->group(group);
+  command.add_option("--limit", options.limit_s, "seconds of each at most (default: 10; with a meter 120)")
+      ->check(CLI::Range(0.01, 86400.0))
+      ->group(group);
+  command
+      .add_option("--precision", options.precision_percent,
+                  "half of the 95 % interval that is wanted, in percent")
+      ->check(CLI::Range(0.001, 100.0))
+      ->group(group)
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -142,25 +230,25 @@ int bench(const Options& options) {
 void add_bench(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("bench", "Measure the latency of a model, or of several, interleaved");
+      app.add_subcommand("bench", "Measure time and energy of a model, or compare models and settings");
   command->add_option("models", options->models, "ONNX files")->required()->type_name("MODEL...");
-  command->add_option("--runs", options->runs, "measured runs")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  command->add_option("--warmup", options->warmup, "runs before them")
-      ->check(CLI::Range(0, 1000000))
-      ->capture_default_str();
-  command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  declare_sweeps(*command, *options);
+  declare_duration(*command, *options);
+  declare_meters(*command, options->meters);
   command->add_flag("--layers", options->layers, "time each layer too");
-  options->common.threads = 1;
-  declare_common(*command, options->common, "1");
+  CLI::Option* json = command->add_flag("--json", options->json, "print the result as JSON, with every run");
+  command->add_flag("--csv", options->csv, "print the result as CSV, a line each")->excludes(json);
   declare_shapes(*command, options->shapes);
   command->footer(
+      "Windows of all models and settings alternate A B B A. Latency is the mean of the windows' medians "
+      "with its 95 %\n"
+      "interval; energies are per image, with and without what the idle machine takes; a verdict needs an "
+      "interval that\n"
+      "leaves out 1.\n"
       "Examples:\n"
       "  eke bench model.onnx --runs 200 --layers\n"
-      "  eke bench model.onnx model.int8.onnx --threads 2 --json");
+      "  eke bench model.onnx model.int8.onnx --threads 1,2 --json\n"
+      "  eke bench model.int8.onnx --meter ina3221 --power-mode 0,2 --csv");
   command->callback([options, &action] { action = [options] { return bench(*options); }; });
 }
 

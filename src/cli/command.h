@@ -21,5 +21,7 @@ void add_diff(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
+void add_meters(CLI::App& app, Action& action);
+void add_energy(CLI::App& app, Action& action);
 
 }  // namespace eke::cli

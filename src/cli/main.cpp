@@ -50,6 +50,8 @@ int main(int argc, char** argv) {
   add_plan(app, action);
   add_fit(app, action);
   add_export(app, action);
+  add_meters(app, action);
+  add_energy(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

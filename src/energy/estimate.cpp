@@ -35,11 +35,9 @@ double ticks_per_second() { return static_cast<double>(std::max(::sysconf(_SC_CL
 class EstimateMeter : public Meter {
  public:
   EstimateMeter(Host& host, const DeviceProfile& profile, std::vector<Domain> domains)
-      : Meter("estimate", std::move(domains)),
-        host_(host),
-        profile_(profile),
-        last_(host.now()),
-        busy_(busy()) {}
+      : Meter("estimate", std::move(domains)), host_(host), profile_(profile), last_(host.now()) {
+    busy_ = busy();
+  }
 
   void moved(std::uint64_t bytes) noexcept override { bytes_ += bytes; }
 

@@ -114,8 +114,8 @@ Probe probe_ina3221(Host& host, const std::string&) {
       std::find_if(found.domains.begin(), found.domains.end(), [](const Domain& d) { return d.in_total; });
   probe.note = found.note;
   if (whole == found.domains.end()) {
-    probe.note += (probe.note.empty() ? "" : "; ") +
-                  std::string("no rail carries the whole module: rails are given apart, without a total");
+    probe.note += fmt::format("{}no rail carries the whole module: rails are given apart, without a total",
+                              probe.note.empty() ? "" : "; ");
   } else {
     for (auto d = found.domains.begin(); d != found.domains.end(); ++d) {
       if (d != whole) d->parent = static_cast<int>(whole - found.domains.begin());

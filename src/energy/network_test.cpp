@@ -143,7 +143,7 @@ TEST(Plugs, BadOnesEndInTimeWithAReason) {
       {"garbage", [](int fd, const std::string&) { send_text(fd, "\x01\x02\x03"); }, "no HTTP"},
       {"too short",
        [](int fd, const std::string&) { send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}"); },
-       "answers, but not"},
+       "ended too early"},
       {"no JSON", [](int fd, const std::string&) { send_text(fd, http("<html>")); }, "answers, but not"},
       {"password", [](int fd, const std::string&) { send_text(fd, http("", "401 Unauthorized")); },
        "password"},

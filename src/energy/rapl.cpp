@@ -123,7 +123,7 @@ Probe probe_rapl(Host& host, const std::string&) {
   choose_total(found.domains, first_mmio);
   probe.note = found.note;
   if (!found.denied.empty()) {
-    probe.note += (probe.note.empty() ? "" : "; ") + std::string("some zones may be read by root only");
+    probe.note += fmt::format("{}some zones may be read by root only", probe.note.empty() ? "" : "; ");
   }
   probe.meter = std::make_unique<FileMeter>(host, "rapl", std::move(found.domains), std::move(found.sources));
   return probe;

@@ -1,0 +1,97 @@
+// The measurement of eke bench: variants whose windows alternate (A B B A), after a warm-up to a plateau, until the 95 %
+// interval of what is measured is narrow enough or the time is over.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/isa.h"
+#include "base/statistics.h"
+#include "cli/energy_report.h"
+#include "cli/session.h"
+#include "energy/machine.h"
+
+namespace eke::cli {
+
+// A model with the settings that it runs under.
+struct Variant {
+  std::string model;
+  int threads = 1;
+  std::int64_t batch = 1;
+  std::optional<Isa> isa;
+  std::optional<std::int64_t> frequency_khz;
+  std::optional<int> power_mode;
+};
+
+struct BenchPlan {
+  int runs = 0;               // of each variant; 0: as many as the windows take
+  std::optional<int> warmup;  // runs; none: until a plateau
+  double window_s = 0;        // 0: a fifth of a second; with a meter ten seconds, or a hundred refreshes
+  double limit_s = 0;         // of each variant; 0: ten seconds; with a meter two minutes
+  double precision = 0.01;    // half of the interval over the mean
+};
+
+struct BenchWindow {
+  int round = 0;
+  double seconds = 0;
+  std::vector<double> ms;  // of each run
+  std::optional<energy::WindowResult> gross, net;
+  energy::MachineState machine;
+};
+
+struct VariantResult {
+  Variant variant;
+  double first_run_ms = 0;
+  int warmup_runs = 0;
+  bool plateau = true;  // the warm-up ended because nothing changed any more
+  std::vector<BenchWindow> windows;
+};
+
+struct BenchResult {
+  BenchPlan plan;  // as carried out
+  std::vector<VariantResult> variants;
+  std::optional<energy::WindowResult> idle_before, idle_after;
+  std::vector<energy::SamplerCost> samplers;
+  std::string no_meter;  // why, where there is none
+  bool precise = true;   // the precision was reached
+};
+
+// One session a variant; `metering` may be without meters.
+BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,
+                      Metering& metering, const BenchPlan& plan);
+
+// Energy of an inference (one image of a batch) in one domain or in the total, a value a window.
+struct EnergyFigure {
+  std::string name;  // "total", or the domain
+  energy::Boundary boundary = energy::Boundary::package;
+  energy::Origin origin = energy::Origin::measured;
+  std::string meter, formula;
+  std::vector<double> gross_j, net_j;  // a window each; empty: `why_not`
+  double bound_j = 0;                  // of the meter, the mean over the windows
+  double mean_w = 0, peak_w = 0;
+  std::string why_not;
+};
+
+struct Summary {
+  std::vector<double> window_ms;  // the median of each window
+  double ms = 0;                  // their mean
+  Interval interval;              // of it, drift considered
+  double p50 = 0, p90 = 0, p99 = 0;
+  std::size_t runs = 0;
+  double images_per_s = 0;
+  std::vector<EnergyFigure> energy;  // the total first where there is one, then the domains
+  // The total, or nothing.
+  const EnergyFigure* total() const noexcept;
+};
+Summary summarize(const VariantResult& result);
+
+// The variant against the first one, round by round: time and gross energy of an inference.
+struct Comparison {
+  PairedRatio time;
+  std::optional<PairedRatio> energy;
+};
+Comparison compare(const VariantResult& first, const VariantResult& other);
+
+}  // namespace eke::cli
