@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/energy_report.h"
 #include "cli/evaluate.h"
 
 namespace eke::cli {
@@ -15,6 +16,7 @@ struct Options {
   CommonOptions common;
   ShapeOptions shapes;
   PreprocessOptions preprocess;
+  MeterOptions meters;
   int class_offset = 0;
 };
 
@@ -33,17 +35,23 @@ int eval(const Options& options) {
   Session session(prepare(model.graph, options.shapes, &preprocess), threads);
   Scorer scorer(data, options.class_offset);
   Session* const sessions[] = {&session};
+  Metering metering(options.meters);
+  std::optional<energy::Window> window = metering.begin("evaluation");
   for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating",
                [&](const RowDone& done) { scorer.add(done.row, session.output_row(0, done.in_batch)); });
+  const EnergyOf energy = finish(metering, window);
   const Scores scores = scorer.finish();
+  const auto images = static_cast<std::int64_t>(data.size());
   if (options.common.json) {
     Json json{{"model", options.model}, {"data", options.data}};
     json.update(to_json(scores));
     json["images"] = data.size();
+    json["energy"] = energy_json(energy, images, "image");
     print_json(json);
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
     print(scores_text(scores, labels));
+    print(energy_line(energy, images, "image"));
   }
   return kGood;
 }
@@ -71,6 +79,7 @@ void add_eval(CLI::App& app, Action& action) {
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
+  declare_meters(*command, options->meters);
   command->footer(
       "Classes: top-1 and top-5 with 95 % Wilson intervals, and the confusion matrix. Pairs: cosine "
       "similarity of the\n"

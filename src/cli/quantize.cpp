@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/progress.h"
 #include "cli/timing.h"
@@ -31,6 +32,7 @@ struct Options {
   CommonOptions common;
   ShapeOptions shapes;
   PreprocessOptions preprocess;
+  MeterOptions meters;
   std::string calibrator = "mse", activations = "uint8";
   double percentile = 99.99;
   bool per_tensor = false, symmetric = false, float_outputs = false, keep_biases = false,
@@ -190,6 +192,7 @@ struct Result {
   Images images;
   std::optional<Comparison> comparison = std::nullopt;
   Timing timing = {};
+  EnergyOf calibration_energy = {}, evaluation_energy = {};
   std::int64_t bytes_before = 0, bytes_after = 0, macs = 0;
   bool collapsed = false, slower = false;
   std::string written = {};
@@ -227,6 +230,11 @@ Json report_json(const Result& r) {
                           {"high", r.comparison->paired->interval.high},
                           {"mcnemar_p", r.comparison->paired->mcnemar_p}};
   }
+  json["energy"]["calibration"] =
+      energy_json(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()), "image");
+  if (r.comparison)
+    json["energy"]["evaluation_of_both"] =
+        energy_json(r.evaluation_energy, static_cast<std::int64_t>(r.images.evaluation->size()), "image");
   json["layers"] = Json::array();
   for (const QuantizedLayer& layer : r.report.layers) {
     json["layers"].push_back(
@@ -324,6 +332,11 @@ void report_text(const Result& r) {
   if (!r.images.evaluation) print("no image is left to evaluate: give --eval DATA, or a smaller --count\n");
   print("\n" + islands_text(r) + "\n" + comparison_table(r));
   if (r.comparison) print(likeness_text(r.comparison->likeness));
+  print(energy_line(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()),
+                    "calibration image"));
+  if (r.comparison)
+    print(energy_line(r.evaluation_energy, static_cast<std::int64_t>(r.images.evaluation->size()),
+                      "image evaluated with both models"));
   print(fmt::format("latency: median (p10 to p90) of {} runs each, interleaved, {} thread{}\n\n",
                     r.timing.runs, thread_count(r.options.common),
                     thread_count(r.options.common) == 1 ? "" : "s"));
@@ -358,15 +371,20 @@ int quantize(const Options& options) {
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
   check_keep(graph, options.keep);
 
+  Metering metering(options.meters);
+  std::optional<energy::Window> window = metering.begin("calibration");
   const Ranges ranges = calibrate_on(graph, *result.images.calibration, preprocess, threads, options);
+  result.calibration_energy = finish(metering, window);
   Quantized quantized = quantize(graph, ranges, rewrite_options(options));
   result.report = std::move(quantized.report);
   for (const Node& node : graph.nodes) result.macs += cost_of(graph, node).macs;
 
   Session before(graph, threads), after(optimize(quantized.graph), threads);
   if (result.images.evaluation) {
+    window = metering.begin("evaluation of both models");
     result.comparison =
         compare(before, after, *result.images.evaluation, preprocess, options.class_offset, threads);
+    result.evaluation_energy = finish(metering, window);
     result.collapsed = collapsed(*result.comparison);
   }
   Session* const sessions[] = {&before, &after};
@@ -457,6 +475,7 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_flag("--allow-slower", options->allow_slower,
                     "a model that is slower than the float one is a success too");
   declare_common(*command, options->common);
+  declare_meters(*command, options->meters);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   command->footer(

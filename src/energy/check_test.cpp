@@ -30,6 +30,7 @@ class WorkMeter : public Meter {
     Domain d;
     d.name = "package-0";
     d.in_total = true;
+    d.resolution = 25'000'000;  // a step of `extra` is no reset
     return d;
   }
   const std::atomic<std::int64_t>& done_;
@@ -52,7 +53,7 @@ Additivity run(double extra) {
 TEST(Additivity, HoldsForAMeterThatCounts) {
   const Additivity good = run(0);
   EXPECT_TRUE(good.passed()) << good.ratio << good.why_not;
-  EXPECT_NEAR(good.ratio, 1, 1e-6);
+  EXPECT_NEAR(good.ratio, 1, 0.01);
   EXPECT_EQ(good.pairs, 4);
 }
 

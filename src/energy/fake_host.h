@@ -69,7 +69,7 @@ class FakeHost : public Host {
   Nanoseconds now() override { return now_; }
   void sleep(Nanoseconds time) override { now_ += time; }
   int open_perf(std::uint32_t type, std::uint64_t config, int cpu) override {
-    return perf ? perf(type, config, cpu) : -ENOENT;
+    return perf ? perf(type, config, cpu) : -EACCES;
   }
   FileText firmware_command(const std::string& command) override {
     const auto at = firmware.find(command);

@@ -114,7 +114,8 @@ TEST(Meters, TotalsTakeOneLevel) {
 // Peers take "VDD_CPU_GPU_CV" for the CPU because its name begins so. Rails keep their names here.
 TEST(Meters, RailsAreRails) {
   FakeHost host = fixture("orin_nano");
-  for (const Domain& d : open_meter(host, "ina3221").meter->domains())
+  const Probe probe = open_meter(host, "ina3221");
+  for (const Domain& d : probe.meter->domains())
     EXPECT_EQ(d.boundary, d.name == "VDD_IN" ? Boundary::module : Boundary::rail) << d.name;
 }
 

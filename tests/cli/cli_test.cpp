@@ -1,3 +1,4 @@
+#include <cmath>
 #include <fstream>
 
 #include "fixture.h"
@@ -13,8 +14,8 @@ struct Case {
 };
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
-  for (const char* command :
-       {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit", "export"}) {
+  for (const char* command : {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit",
+                              "export", "meters", "energy"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_NE(result.out.find("Examples:"), std::string::npos) << command;
@@ -32,6 +33,12 @@ TEST_F(CliTest, WrongUseIsTwo) {
       {"info net.onnx --nonsense", {}},
       {"bench net.onnx --runs 0", {"--runs"}},
       {"bench net.onnx --threads 0", {"--threads"}},
+      {"bench net.onnx --isa nonsense", {"--isa", "scalar"}},
+      {"bench net.onnx --json --csv", {"--csv"}},
+      {"bench net.onnx --meter nonsense", {"nonsense", "rapl", "shelly:"}},
+      {"meters --meter shelly", {"HOST"}},
+      {"meters --root . --check", {"--root"}},
+      {"energy", {"command"}},
       {"info net.onnx --dim height", {"NAME=N"}},
       {"info net.onnx --input-shape 1x3xx8", {"--input-shape"}},
       {"run net.onnx plain/00.ppm", {"--mean", "--preprocess"}},
@@ -160,10 +167,139 @@ TEST_F(CliTest, DiffComparesLayers) {
 }
 
 TEST_F(CliTest, BenchInterleavesTwoModels) {
-  const nlohmann::json bench = json("bench net.onnx net.onnx --runs 20 --json --layers");
+  const nlohmann::json bench =
+      json("bench net.onnx net.onnx --runs 20 --warmup 3 --meter none --json --layers");
   ASSERT_EQ(bench["models"].size(), 2u);
   EXPECT_GT(bench["models"][0]["ms"]["median"], 0.0);
   EXPECT_GT(bench["models"][1]["time_over_first"]["median"], 0.0);
+}
+
+// Everything in the table can be computed from the JSON.
+TEST_F(CliTest, BenchKeepsEveryRun) {
+  const nlohmann::json bench = json("bench net.onnx --runs 25 --warmup 3 --meter none --threads 1,2 --json");
+  ASSERT_EQ(bench["models"].size(), 2u);
+  EXPECT_EQ(bench["models"][1]["threads"], 2);
+  EXPECT_EQ(bench["models"][0]["warmup_runs"], 3);
+  EXPECT_TRUE(bench.contains("no_meter"));
+  for (const auto& model : bench["models"]) {
+    EXPECT_EQ(model["runs"], 25);
+    std::size_t runs = 0;
+    for (const auto& window : model["windows"]) {
+      runs += window["ms"].size();
+      EXPECT_FALSE(window.contains("gross"));
+    }
+    EXPECT_EQ(runs, 25u);
+    EXPECT_LE(model["latency_ms"]["low"], model["latency_ms"]["mean"]);
+    EXPECT_LE(model["ms"]["p50"], model["ms"]["p90"]);
+    EXPECT_LE(model["ms"]["p90"], model["ms"]["p99"]);
+    EXPECT_TRUE(model["energy"].empty());
+  }
+  const std::string verdict = bench["models"][1]["against_first"]["time"]["verdict"];
+  EXPECT_TRUE(verdict == "faster" || verdict == "slower" || verdict == "no difference seen");
+}
+
+TEST_F(CliTest, BenchStopsByPrecisionOrTime) {
+  const nlohmann::json coarse =
+      json("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 100 --limit 5 --json");
+  EXPECT_EQ(coarse["precise"], true);
+  const nlohmann::json fine =
+      json("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 0.001 --limit 0.1 --json");
+  EXPECT_EQ(fine["precise"], false);
+  EXPECT_NE(eke("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 0.001 --limit 0.1")
+                .out.find("--limit"),
+            std::string::npos);
+}
+
+class MeteredCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    std::ofstream trace(folder_ / "trace.csv");
+    trace << "seconds,usb_w\n";
+    for (int i = 0; i < 6000; ++i) trace << i * 0.02 << "," << (i % 2 == 0 ? 2.4 : 2.6) << "\n";
+    std::ofstream(folder_ / "board.json") << R"({"name": "my board", "idle_w": 2, "busy_w_per_core": 1})";
+  }
+};
+
+TEST_F(MeteredCliTest, BenchCountsJoules) {
+  const nlohmann::json bench =
+      json("bench net.onnx net.onnx --meter trace:trace.csv --window 0.2 --limit 2 --warmup 2 --json");
+  for (const auto& model : bench["models"]) {
+    const nlohmann::json& total = model["energy"][0];
+    EXPECT_EQ(total["name"], "total");
+    EXPECT_EQ(total["origin"], "recorded");
+    EXPECT_NEAR(total["mean_w"].get<double>(), 2.5, 0.2);
+    const double each = total["joules_per_inference"]["mean"];
+    EXPECT_GT(each, 0);
+    EXPECT_GT(model["edp_js"], 0.0);
+    double joules = 0, runs = 0;
+    for (const auto& window : model["windows"]) {
+      joules += window["gross"]["total"]["joules"].get<double>() / static_cast<double>(window["ms"].size());
+      ++runs;
+      EXPECT_LT(std::abs(window["net"]["total"]["joules"].get<double>()), 0.2);  // the trace is always idle
+    }
+    EXPECT_NEAR(joules / runs, each, 1e-9);
+  }
+  const CommandResult table = eke("bench net.onnx --meter trace:trace.csv --window 0.2 --limit 1 --warmup 2");
+  EXPECT_NE(table.out.find("recorded"), std::string::npos) << table.out << table.err;
+  const CommandResult csv =
+      eke("bench net.onnx --meter estimate:board.json --window 0.2 --limit 1 --warmup 2 --csv");
+  EXPECT_NE(csv.out.find("my board"), std::string::npos) << csv.out << csv.err;
+  EXPECT_NE(csv.out.find("estimated"), std::string::npos);
+}
+
+TEST_F(MeteredCliTest, OtherWorkSaysItsJoules) {
+  const nlohmann::json eval = json("eval net.onnx --data data --meter trace:trace.csv --json" + kRaw);
+  EXPECT_GT(eval["energy"]["joules_per_image"], 0.0);
+  const nlohmann::json none = json("eval net.onnx --data data --meter none --json" + kRaw);
+  EXPECT_TRUE(none["energy"]["total"].is_null());
+  EXPECT_EQ(none["energy"]["why_not"], "--meter none");
+  EXPECT_EQ(eke("eval net.onnx --data data --meter none" + kRaw).out.find("energy"), std::string::npos);
+  const nlohmann::json quantized = json(
+      "quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower --meter estimate:board.json "
+      "--json" +
+      kRaw);
+  EXPECT_EQ(quantized["energy"]["calibration"]["total"]["origin"], "estimated");
+  EXPECT_GT(quantized["energy"]["evaluation_of_both"]["joules_per_image"], 0.0);
+}
+
+TEST_F(MeteredCliTest, EnergyWrapsAnyCommand) {
+  const CommandResult text = eke("energy --meter trace:trace.csv --idle 0.1 -- sh -c 'echo out; sleep 0.3'");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out, "out\n");
+  EXPECT_NE(text.err.find("recorded"), std::string::npos) << text.err;
+  const nlohmann::json report =
+      json("energy --meter trace:trace.csv --idle 0.1 --output r.json --json -- sh -c 'echo out; sleep 0.3'");
+  EXPECT_NEAR(report["gross"]["total"]["joules"].get<double>(), 2.5 * report["seconds"].get<double>(), 0.3);
+  EXPECT_TRUE(report["net"].is_object());
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "r.json"));
+  EXPECT_EQ(eke("energy --meter none -- false").code, 1);
+  EXPECT_EQ(eke("energy --meter none -- no-such-command").code, 1);
+  expect_error(eke("energy --meter trace:missing.csv -- true"), 1, {"missing.csv"});
+  EXPECT_TRUE(json("energy --meter none --json -- true")["gross"].is_null());
+}
+
+TEST_F(MeteredCliTest, MetersListsARecordedMachine) {
+  const std::string hwmon = "tree/sys/class/hwmon/hwmon3/";
+  std::filesystem::create_directories(folder_ / hwmon);
+  const auto file = [&](const char* name, const char* text) {
+    std::ofstream(folder_ / (hwmon + name)) << text << "\n";
+  };
+  file("name", "ina3221");
+  file("in1_label", "VDD_IN");
+  file("in1_input", "5072");
+  file("curr1_input", "976");
+  const nlohmann::json list = json("meters --root tree --json");
+  bool found = false;
+  for (const auto& meter : list["meters"]) {
+    EXPECT_EQ(meter["there"].get<bool>(), meter["meter"] == "ina3221") << meter;
+    EXPECT_TRUE(meter["there"].get<bool>() || !meter["why_not"].get<std::string>().empty()) << meter;
+    found = found || (meter["there"] == true && meter["domains"][0]["name"] == "VDD_IN");
+  }
+  EXPECT_TRUE(found);
+  const CommandResult text = eke("meters --root tree --meter trace:trace.csv");
+  EXPECT_NE(text.out.find("VDD_IN"), std::string::npos);
+  EXPECT_NE(text.out.find("recorded"), std::string::npos);
 }
 
 }  // namespace
