@@ -199,6 +199,17 @@ std::string footer(const BenchResult& result) {
         "the interval is wider than +- {:.3g} %: {}\n", 100 * result.plan.precision,
         result.plan.runs > 0 ? "more --runs would narrow it" : "the time was over; --limit gives it more");
   }
+  std::size_t disturbed = 0, runs = 0;
+  for (const VariantResult& v : result.variants) {
+    const Summary s = summarize(v);
+    disturbed += s.disturbed;
+    runs += s.runs;
+  }
+  if (10 * disturbed > runs) {
+    text += fmt::format(
+        "other programs interrupted {} of {} runs; latency is that of the others, p50 to p99 are of all\n",
+        disturbed, runs);
+  }
   for (const energy::SamplerCost& cost : result.samplers)
     text += fmt::format("the sampler of {} took {:.3f} % of a core\n", cost.meter, 100 * cost.cpu_share);
   return text;
@@ -252,8 +263,11 @@ Json figure_json(const EnergyFigure& f) {
 Json windows_json(const VariantResult& v) {
   Json json = Json::array();
   for (const BenchWindow& w : v.windows) {
-    Json window{
-        {"round", w.round}, {"seconds", w.seconds}, {"ms", w.ms}, {"machine", machine_json(w.machine)}};
+    Json window{{"round", w.round},
+                {"seconds", w.seconds},
+                {"ms", w.ms},
+                {"disturbed", w.disturbed},
+                {"machine", machine_json(w.machine)}};
     if (w.gross) window["gross"] = to_json(*w.gross);
     if (w.net) window["net"] = to_json(*w.net);
     json.push_back(std::move(window));
@@ -281,6 +295,7 @@ Json variant_json(const BenchResult& result, std::size_t i, const std::vector<Su
             {"frequency_khz", v.variant.frequency_khz ? Json(*v.variant.frequency_khz) : Json(nullptr)},
             {"power_mode", v.variant.power_mode ? Json(*v.variant.power_mode) : Json(nullptr)},
             {"runs", s.runs},
+            {"disturbed_runs", s.disturbed},
             {"warmup_runs", v.warmup_runs},
             {"plateau", v.plateau},
             {"ms", to_json(spread_of(all))}};

@@ -1,5 +1,7 @@
 #include "cli/bench_run.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -27,6 +29,13 @@ double timed_run(Session& session) {
   const auto begin = Clock::now();
   session.run_again();
   return 1e3 * seconds_since(begin);
+}
+
+// How often the system took a core away from this process while it wanted to go on.
+long involuntary_switches() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
 }
 
 double spread_of_last(const std::vector<double>& values) {
@@ -169,7 +178,9 @@ class Bench {
     while (runs > 0 ? static_cast<int>(window.ms.size()) < runs
                     : seconds_since(begin) < result_.plan.window_s || window.ms.size() < kLeastRuns) {
       throw_if_interrupted();
+      const long before = involuntary_switches();
       window.ms.push_back(timed_run(session));
+      if (involuntary_switches() != before) window.disturbed.push_back(window.ms.size() - 1);
       if (metering_.active()) metering_.session().moved(bytes_[i]);
     }
     window.seconds = seconds_since(begin);
@@ -186,6 +197,14 @@ class Bench {
   PowerModeControl power_mode_;
   std::vector<std::uint64_t> bytes_;
 };
+
+double undisturbed_median(const BenchWindow& window) {
+  std::vector<double> ms;
+  for (std::size_t i = 0; i < window.ms.size(); ++i) {
+    if (!std::binary_search(window.disturbed.begin(), window.disturbed.end(), i)) ms.push_back(window.ms[i]);
+  }
+  return median(ms.empty() || 10 * ms.size() < window.ms.size() ? window.ms : ms);
+}
 
 // The energies of one domain, or of the total, over all windows.
 template <class Pick>
@@ -266,7 +285,8 @@ Summary summarize(const VariantResult& result) {
   std::vector<double> all;
   double seconds = 0;
   for (const BenchWindow& window : result.windows) {
-    summary.window_ms.push_back(median(window.ms));
+    summary.window_ms.push_back(undisturbed_median(window));
+    summary.disturbed += window.disturbed.size();
     all.insert(all.end(), window.ms.begin(), window.ms.end());
     for (double ms : window.ms) seconds += ms / 1e3;
   }

@@ -36,7 +36,8 @@ struct BenchPlan {
 struct BenchWindow {
   int round = 0;
   double seconds = 0;
-  std::vector<double> ms;  // of each run
+  std::vector<double> ms;              // of each run
+  std::vector<std::size_t> disturbed;  // the runs in which the system took a core away for something else
   std::optional<energy::WindowResult> gross, net;
   energy::MachineState machine;
 };
@@ -75,11 +76,12 @@ struct EnergyFigure {
 };
 
 struct Summary {
-  std::vector<double> window_ms;  // the median of each window
-  double ms = 0;                  // their mean
-  Interval interval;              // of it, drift considered
-  double p50 = 0, p90 = 0, p99 = 0;
-  std::size_t runs = 0;
+  // The median of the undisturbed runs of each window; of all its runs where fewer than a tenth are undisturbed.
+  std::vector<double> window_ms;
+  double ms = 0;                     // their mean
+  Interval interval;                 // of it, drift considered
+  double p50 = 0, p90 = 0, p99 = 0;  // of all runs
+  std::size_t runs = 0, disturbed = 0;
   double images_per_s = 0;
   std::vector<EnergyFigure> energy;  // the total first where there is one, then the domains
   // The total, or nothing.
