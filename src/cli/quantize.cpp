@@ -35,7 +35,7 @@ struct Options {
   MeterOptions meters;
   std::string calibrator = "mse", activations = "uint8";
   double percentile = 99.99;
-  bool per_tensor = false, symmetric = false, float_outputs = false, keep_biases = false,
+  bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false,
        allow_slower = false;
   std::string weight_range = "max";
   std::vector<std::string> keep;
@@ -49,7 +49,7 @@ QuantizeOptions rewrite_options(const Options& options) {
   result.weights.per_channel = !options.per_tensor;
   result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
   result.correct_biases = !options.keep_biases;
-  result.float_outputs = options.float_outputs;
+  result.float_outputs = !options.round_outputs;
   result.keep = options.keep;
   return result;
 }
@@ -459,7 +459,9 @@ void add_quantize(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_flag("--symmetric", options->symmetric, "activations with their zero point in the middle")
       ->group(group);
-  command->add_flag("--float-outputs", options->float_outputs, "the last layers give float results")
+  command
+      ->add_flag("--round-outputs", options->round_outputs,
+                 "round the results of the last layers to 8 bits, too (near scores then become equal)")
       ->group(group);
   command->add_option("--keep", options->keep, "nodes to leave in float; * and ? are wildcards")
       ->group(group)

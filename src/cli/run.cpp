@@ -26,7 +26,7 @@ struct Options {
   ShapeOptions shapes;
   PreprocessOptions preprocess;
   int top = 5;
-  bool embedding = false;
+  bool embedding = false, with_input = false;
 };
 
 bool is_npy_name(const std::string& path) { return path.ends_with(".npy"); }
@@ -156,6 +156,23 @@ Json show(const Options& options, const std::string& name, const std::vector<flo
   return {};
 }
 
+// What the model was fed, as one batch.
+Json write_input(const Options& options, const Session& session, const Inputs& inputs, std::int64_t rows) {
+  Shape shape = session.plan().input_types().at(0).shape;
+  shape[0] = rows;
+  Tensor batch(DType::f32, shape);
+  std::span<float> left = batch.mutable_values<float>();
+  for (const auto& source : inputs.sources) {
+    const auto size = static_cast<std::size_t>(source->count() * session.row_size());
+    source->read(0, source->count(), left.first(size));
+    left = left.subspan(size);
+  }
+  const std::string path = (std::filesystem::path(options.raw) / "input.npy").string();
+  write_npy(path, batch.view());
+  if (!options.common.json) print(fmt::format("input  {}  {}\n", to_string(shape), path));
+  return {{"input", "input"}, {"file", path}, {"shape", shape.dims()}};
+}
+
 Json write_raw(const Options& options, const Graph& graph, const std::vector<Tensor>& tensors) {
   Json json = Json::array();
   std::filesystem::create_directories(options.raw);
@@ -190,6 +207,7 @@ int run(const Options& options) {
     first += source->count();
   }
   if (!options.raw.empty()) json = write_raw(options, inputs.bound, raw.tensors());
+  if (options.with_input) json.push_back(write_input(options, session, inputs, rows));
   if (options.common.json) print_json(json);
   return kGood;
 }
@@ -211,9 +229,17 @@ void add_run(CLI::App& app, Action& action) {
       ->capture_default_str();
   CLI::Option* embedding =
       command->add_flag("--embedding", options->embedding, "print the whole first output of each image");
-  command->add_option("--raw", options->raw, "write every output as an .npy file into this folder")
-      ->type_name("FOLDER")
-      ->excludes(embedding);
+  CLI::Option* raw =
+      command->add_option("--raw", options->raw, "write every output as an .npy file into this folder")
+          ->type_name("FOLDER")
+          ->excludes(embedding);
+  command
+      ->add_flag("--with-input", options->with_input,
+                 "with --raw: also write the prepared images as input.npy, for other engines")
+      ->needs(raw);
+  command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);

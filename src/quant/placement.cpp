@@ -76,6 +76,11 @@ bool is_spatial_mean(const Graph& graph, const Node& node) {
   return rank == 4 && given == std::vector<std::int64_t>{2, 3};
 }
 
+// Like a product it is formed in 32 bits: it knows more than 8 bits keep.
+bool is_average(const Graph& graph, const Node& node) {
+  return as<op::AveragePool>(node) || as<op::GlobalAveragePool>(node) || is_spatial_mean(graph, node);
+}
+
 bool pads_with_zero(const Graph& graph, const Node& node) {
   if (as<op::Pad>(node)->mode != "constant" || input(node, 2) == kNoValue) return true;
   const Tensor* value = graph.constant(input(node, 2));
@@ -252,8 +257,8 @@ class Placer {
       if (is_fused_activation(*reader)) return !integer_node(*reader);
       if (is_fused_residual(id, *reader)) return false;
     }
-    if (options_.float_outputs && leaves_in_float(id) && sum_of(id) != nullptr) return false;
-    return true;
+    const bool is_sum = sum_of(id) != nullptr || is_average(graph_, node(producer(id)));
+    return !(options_.float_outputs && is_sum && leaves_in_float(id));
   }
 
   bool integer_node(const Node& n) const {

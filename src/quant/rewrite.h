@@ -35,7 +35,7 @@ struct QuantizeOptions {
   ActivationScheme activations = {};
   WeightOptions weights = {};
   ResidualRounding residual_rounding = ResidualRounding::every_tensor;
-  bool float_outputs = false;          // layers whose result nothing integer reads give it in float
+  bool float_outputs = true;           // sums and averages that nothing integer reads leave in float
   bool correct_biases = true;          // by the means of CalibratedRange, where they are given
   std::vector<std::string> keep = {};  // patterns (keep.h) of nodes to leave in float
 };

@@ -234,7 +234,9 @@ class Absorber {
   // which stay as they are.
   bool visit_own_scale(const Node& node) {
     const auto like = rounded_to(node.out[0]);
-    if (!like || node.out.size() != 1) return false;
+    // An average that is not rounded leaves in float, as a sum of products does.
+    const bool leaves_in_float = !like && std::holds_alternative<op::GlobalAveragePool>(node.op);
+    if ((!like && !leaves_in_float) || node.out.size() != 1) return false;
     const auto* binary = std::get_if<op::Binary>(&node.op);
     Node integer = node;
     bool any = false;
@@ -250,7 +252,7 @@ class Absorber {
     }
     if (!any) return false;
     if (binary != nullptr && !has_integer_form(*binary, integer)) return false;
-    integer.out[0] = add_quantized_output(node.out[0], *like);
+    if (like) integer.out[0] = add_quantized_output(node.out[0], *like);
     graph_.nodes.push_back(std::move(integer));
     return true;
   }

@@ -100,6 +100,32 @@ INSTANTIATE_TEST_SUITE_P(Plan, RandomNetworks,
                                                 {.quantized = true, .asymmetric_weights = true}}),
                          [](const auto& info) { return info.param.name; });
 
+Tensor images_of(const Tensor& batch, std::int64_t first, std::int64_t count) {
+  Shape shape = batch.shape();
+  const std::int64_t image = shape.count(1, shape.rank());
+  shape[0] = count;
+  return Tensor::from<float>(shape, batch.values<float>().subspan(static_cast<std::size_t>(first * image),
+                                                                  static_cast<std::size_t>(count * image)));
+}
+
+TEST(Plan, Int8BitsDoNotDependOnHowABatchIsCut) {
+  constexpr std::int64_t kImages = 6;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    NetworkOptions options{.quantized = true, .signed_activations = seed % 2 == 0, .images = kImages};
+    const auto whole = inputs_of(random_network(seed, options), seed);
+    const Tensor expected = run(random_network(seed, options), whole, 2, {})[1];
+    for (const std::int64_t batch : {1, 2, 3}) {
+      SCOPED_TRACE(fmt::format("seed {} in batches of {}", seed, batch));
+      options.images = batch;
+      const Graph graph = random_network(seed, options);
+      for (std::int64_t first = 0; first < kImages; first += batch) {
+        const Tensor part = run(graph, {images_of(whole[0], first, batch)}, 1, {})[1];
+        ASSERT_EQ(part, images_of(expected, first, batch)) << "image " << first;
+      }
+    }
+  }
+}
+
 // Lowering against the Q/DQ graph as it stands: the rules differ from it by rounding only, so the outputs of
 // a few layers stay within a few steps.
 TEST(Lower, KeepsTheMeaningOfAQuantizedNetwork) {

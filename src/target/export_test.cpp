@@ -37,6 +37,7 @@ Graph residual() {
 Graph quantized(const Graph& graph, ActivationScheme scheme) {
   QuantizeOptions options;
   options.activations = scheme;
+  options.float_outputs = false;
   Ranges ranges;
   float width = 1;
   for (const std::string& name : ranges_needed(optimize(graph), options)) {

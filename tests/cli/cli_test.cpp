@@ -111,6 +111,22 @@ TEST_F(CliTest, RunRanksClassesAndWritesRawOutputs) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "out/scores.npy"));
 }
 
+TEST_F(CliTest, RunWritesWhatTheModelIsFed) {
+  ASSERT_EQ(json("run net.onnx plain --raw out --with-input --json" + kRaw)[1]["shape"],
+            nlohmann::json({20, 3, 8, 8}));
+  ASSERT_EQ(eke("run net.onnx out/input.npy --raw again").code, 0);
+  EXPECT_EQ(bytes_of("again/scores.npy"), bytes_of("out/scores.npy"));
+}
+
+TEST_F(CliTest, Int8BitsDoNotDependOnThreads) {
+  ASSERT_EQ(eke("quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower" + kRaw).code, 0);
+  ASSERT_EQ(eke("run int8.onnx plain --raw out").code, 0);
+  for (const char* flags : {"--threads 1", "--threads 2", "--threads 7"}) {
+    ASSERT_EQ(eke(std::string("run int8.onnx plain --raw other ") + flags).code, 0) << flags;
+    EXPECT_EQ(bytes_of("other/scores.npy"), bytes_of("out/scores.npy")) << flags;
+  }
+}
+
 TEST_F(CliTest, LabelsNameTheClasses) {
   std::ofstream(folder_ / "labels.txt") << "west\neast\n";
   EXPECT_EQ(json("run net.onnx data/right/00.ppm --labels labels.txt --json" + kRaw)[0]["top"][0]["label"],
@@ -149,7 +165,8 @@ TEST_F(CliTest, QuantizeStoresThePreprocessing) {
 TEST_F(CliTest, QuantizeTakesEveryOption) {
   for (const char* flags :
        {"--calibrator min-max", "--calibrator moving-average", "--calibrator percentile --percentile 99.9",
-        "--calibrator mse", "--calibrator entropy", "--per-tensor", "--activations int8", "--keep 'fc*'"}) {
+        "--calibrator mse", "--calibrator entropy", "--per-tensor", "--activations int8", "--round-outputs",
+        "--keep 'fc*'"}) {
     SCOPED_TRACE(flags);
     const nlohmann::json report =
         json(std::string("quantize net.onnx --data plain --count 10 -o q.onnx --allow-slower --json ") +

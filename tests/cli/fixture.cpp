@@ -114,6 +114,11 @@ nlohmann::json CliTest::json(const std::string& arguments) const {
   return nlohmann::json::parse(result.out, nullptr, false);
 }
 
+std::string CliTest::bytes_of(const std::string& file) const {
+  std::ifstream in(folder_ / file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 void expect_error(const CommandResult& result, int code, const std::vector<std::string>& words) {
   EXPECT_EQ(result.code, code) << result.err;
   EXPECT_EQ(result.out, "");

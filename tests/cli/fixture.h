@@ -26,6 +26,7 @@ class CliTest : public testing::Test {
   CommandResult eke(const std::string& arguments) const { return run_eke(arguments, folder_); }
   // Expects exit code 0 and JSON on standard output.
   nlohmann::json json(const std::string& arguments) const;
+  std::string bytes_of(const std::string& file) const;  // in folder_
 
   // net.onnx: 8x8 RGB to two classes, by which half of the image is brighter; trained on nothing.
   // data/left, data/right: images of each class; plain/: images without classes; pairs.csv over them.

@@ -65,10 +65,15 @@ inline void global_block(const GlobalAverageU8Args& a, int c) noexcept {
   for (int v = 0; v < V; ++v) acc[v] = seti(0) - seti(a.rows) * seti(a.input_zero);
   for (int r = 0; r < a.rows; ++r)
     for (int v = 0; v < V; ++v) acc[v] = acc[v] + load(a.in + r * a.in_stride + c + v * 16);
-  for (int v = 0; v < V; ++v)
-    store(a.out + c + v * 16,
-          saturate(to_float(acc[v]) * set(a.multiplier), set(a.lo), set(a.hi)) + seti(a.output_zero),
-          at_most_16(a.channels - c - v * 16));
+  for (int v = 0; v < V; ++v) {
+    const int at = c + v * 16, count = at_most_16(a.channels - at);
+    const F16 average = to_float(acc[v]) * set(a.multiplier);
+    if (a.to_float)
+      store(static_cast<float*>(a.out) + at, average, count);
+    else
+      store(static_cast<std::uint8_t*>(a.out) + at,
+            saturate(average, set(a.lo), set(a.hi)) + seti(a.output_zero), count);
+  }
 }
 
 template <int V>

@@ -57,7 +57,8 @@ struct GlobalAverageU8Args {
   float multiplier = 0;
   std::int32_t input_zero = 0, output_zero = 0;
   float lo = 0, hi = 0;
-  std::uint8_t* out = nullptr;  // [channels]
+  bool to_float = false;  // float(acc) * multiplier, neither rounded nor clamped
+  void* out = nullptr;    // [channels] of u8, or of float
 };
 using GlobalAverageU8Fn = void (*)(const GlobalAverageU8Args&) noexcept;
 

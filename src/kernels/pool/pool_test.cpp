@@ -126,6 +126,8 @@ TEST_P(GlobalAverageU8, EqualsOracle) {
     args.channels = s.channels;
     args.multiplier = real(0.5f, 2.0f) / static_cast<float>(args.rows);
     compare<std::uint8_t>(global_average_u8_kernels(), args, 1, s.channels);
+    args.to_float = true;
+    compare<float>(global_average_u8_kernels(), args, 1, s.channels);
   }
 }
 EKE_TEST_ROWS(GlobalAverageU8, global_average_u8_kernels());

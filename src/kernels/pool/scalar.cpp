@@ -52,7 +52,11 @@ void global_average_u8_scalar(const GlobalAverageU8Args& a) noexcept {
     std::int32_t acc = 0;
     for (int r = 0; r < a.rows; ++r) acc += a.in[r * a.in_stride + c] - a.input_zero;
     const float v = static_cast<float>(acc) * a.multiplier;
-    a.out[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>(saturate(v, a.lo, a.hi)) + a.output_zero);
+    if (a.to_float)
+      static_cast<float*>(a.out)[c] = v;
+    else
+      static_cast<std::uint8_t*>(a.out)[c] =
+          static_cast<std::uint8_t>(static_cast<std::int32_t>(saturate(v, a.lo, a.hi)) + a.output_zero);
   }
 }
 

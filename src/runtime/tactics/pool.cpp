@@ -29,10 +29,11 @@ bool windows_hold_input(const Geometry& g) {
   return true;
 }
 
-bool is_image_pool(const Query& query) {
-  return query.in(0).shape.rank() == 4 && query.out().shape.count() > 0 && same_kind(query) &&
+bool is_image(const Query& query) {
+  return query.in(0).shape.rank() == 4 && query.out().shape.count() > 0 &&
          query.in(0).shape.count() < (std::int64_t{1} << 30);
 }
+bool is_image_pool(const Query& query) { return is_image(query) && same_kind(query); }
 
 bool is_max_pool(const Query& query) {
   if (!std::holds_alternative<op::MaxPool>(query.node.op) || !is_image_pool(query)) return false;
@@ -45,10 +46,11 @@ bool is_average_pool(const Query& query) {
   return windows_hold_input(geometry_of<op::AveragePool>(query));
 }
 
-// Rule 11's multiplier for an average of n elements.
+// Rule 11's multiplier for an average of n elements; a float result has no scale.
 float average_multiplier(const Query& query, std::int64_t n) {
+  const double output_scale = query.out().quant ? static_cast<double>(query.out().quant->scale[0]) : 1.0;
   return static_cast<float>(static_cast<double>(query.in(0).quant->scale[0]) /
-                            (static_cast<double>(query.out().quant->scale[0]) * static_cast<double>(n)));
+                            (output_scale * static_cast<double>(n)));
 }
 
 struct OutputBounds {
@@ -170,7 +172,8 @@ class GlobalAverageStep : public Step {
       : bounds_(query.out()),
         u8_(kernels::select_global_average_u8(query.isa)),
         f32_(kernels::select_global_average_f32(query.isa)),
-        quantized_(query.in(0).quant.has_value()) {
+        quantized_(query.in(0).quant.has_value()),
+        to_float_(!query.out().quant) {
     const Shape& x = query.in(0).shape;
     images_ = x[0];
     channels_ = static_cast<int>(x[1]);
@@ -186,14 +189,16 @@ class GlobalAverageStep : public Step {
   }
 
  private:
+  static constexpr auto kFloatBytes = static_cast<std::ptrdiff_t>(sizeof(float));
+
   void average(const StepArgs& args, std::ptrdiff_t image) const noexcept {
     if (quantized_) {
       const auto* in = reinterpret_cast<const std::uint8_t*>(args.in[0]) + image * pixels_ * channels_;
       u8_({in, channels_, pixels_, channels_, factor_, input_zero_, bounds_.zero, bounds_.lo, bounds_.hi,
-           reinterpret_cast<std::uint8_t*>(args.out[0]) + image * channels_});
+           to_float_, args.out[0] + image * channels_ * (to_float_ ? kFloatBytes : 1)});
     } else {
       const auto* in = reinterpret_cast<const float*>(args.in[0]) + image * pixels_ * channels_;
-      f32_({in, channels_ * static_cast<std::ptrdiff_t>(sizeof(float)), pixels_, channels_, factor_,
+      f32_({in, channels_ * kFloatBytes, pixels_, channels_, factor_,
             reinterpret_cast<float*>(args.out[0]) + image * channels_});
     }
   }
@@ -201,7 +206,7 @@ class GlobalAverageStep : public Step {
   OutputBounds bounds_;
   kernels::GlobalAverageU8Fn u8_;
   kernels::GlobalAverageF32Fn f32_;
-  bool quantized_;
+  bool quantized_, to_float_;
   std::int64_t images_ = 0;
   int channels_ = 0, pixels_ = 0;
   std::int32_t input_zero_ = 0;
@@ -237,7 +242,9 @@ class GlobalMaxStep : public Step {
 };
 
 bool is_global_average(const Query& query) {
-  if (!is_image_pool(query) || query.in(0).shape.count(2, 4) > (1 << 23)) return false;
+  const bool to_float = is_u8(query.in(0)) && is_f32(query.out());
+  if (!is_image(query) || !(same_kind(query) || to_float) || query.in(0).shape.count(2, 4) > (1 << 23))
+    return false;
   if (std::holds_alternative<op::GlobalAveragePool>(query.node.op)) return true;
   const auto* reduce = std::get_if<op::Reduce>(&query.node.op);
   if (reduce == nullptr || reduce->fn != op::ReduceFn::ReduceMean || query.constant(1) == nullptr)

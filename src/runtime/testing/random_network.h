@@ -18,6 +18,7 @@ struct NetworkOptions {
   bool signed_activations = false;
   bool asymmetric_weights = false;
   int nodes = 12;
+  std::int64_t images = 0;  // 0: one or two
 };
 
 class RandomNetwork {
@@ -27,8 +28,9 @@ class RandomNetwork {
   Graph make() {
     graph_.name = "random";
     const std::int64_t size = pick(5, 12);
-    const ValueId x = graph_.add_value(
-        "x", {DType::f32, {pick(1, 2), pick(1, 3) * 4 - pick(0, 1), size, size + pick(0, 2)}});
+    Shape shape{pick(1, 2), pick(1, 3) * 4 - pick(0, 1), size, size + pick(0, 2)};
+    if (options_.images > 0) shape[0] = options_.images;
+    const ValueId x = graph_.add_value("x", {DType::f32, shape});
     graph_.inputs.push_back(x);
     features_.push_back(rounded(x));
     for (int i = 0; i < options_.nodes; ++i) add_layer();
@@ -239,8 +241,10 @@ class RandomNetwork {
   }
 
   ValueId classify(ValueId x) {
-    ValueId y = rounded(add(op::GlobalAveragePool{}, {x}));
-    y = rounded(add(op::Flatten{}, {y}));
+    const bool in_float = pick(0, 3) == 0;  // the average leaves in float, as it does at the end of a network
+    const auto maybe_rounded = [&](ValueId id) { return in_float ? id : rounded(id); };
+    ValueId y = maybe_rounded(add(op::GlobalAveragePool{}, {x}));
+    y = maybe_rounded(add(op::Flatten{}, {y}));
     const ValueId weight = weights({shape(y)[1], 7}, 1);
     y = add(op::Gemm{}, {y, weight, constant(values({7}, -1, 1))});
     if (pick(0, 1)) y = rounded(y);
