@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/statistics.h"
 #include "cli/progress.h"
 
 namespace eke::cli {
@@ -15,13 +16,6 @@ double ms_of_run(Session& session) {
   const auto begin = Clock::now();
   session.run_again();
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-double quantile(const std::vector<double>& sorted, double q) {
-  const double at = static_cast<double>(sorted.size() - 1) * q;
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <random>
 
 #include "base/error.h"
@@ -12,18 +11,6 @@ namespace eke {
 namespace {
 
 constexpr double kZ95 = 1.959963984540054;
-
-double mean(std::span<const double> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-double deviation(std::span<const double> values) {
-  if (values.size() < 2) return 0;
-  const double center = mean(values);
-  double sum = 0;
-  for (double value : values) sum += (value - center) * (value - center);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
-}
 
 void sort_by_score(std::vector<ScoredPair>& pairs) {
   std::sort(pairs.begin(), pairs.end(),
@@ -204,7 +191,7 @@ Verification verify_pairs(std::span<const ScoredPair> pairs, int folds) {
     result.fold_accuracies.push_back(static_cast<double>(correct) / static_cast<double>(inside.size()));
   }
   result.accuracy = mean(result.fold_accuracies);
-  result.accuracy_deviation = deviation(result.fold_accuracies);
+  result.accuracy_deviation = standard_deviation(result.fold_accuracies);
   result.best_threshold = best_threshold({pairs.begin(), pairs.end()});
   result.best_accuracy =
       static_cast<double>(correct_at(pairs, result.best_threshold)) / static_cast<double>(pairs.size());

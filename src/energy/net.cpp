@@ -109,7 +109,7 @@ std::string lower(std::string_view text) {
 
 // The value of a header line, or nothing. `headers` is lower case and begins with a line break.
 std::string_view header(std::string_view headers, std::string_view name) {
-  const std::size_t at = headers.find("\n" + std::string(name) + ":");
+  const std::size_t at = headers.find(fmt::format("\n{}:", name));
   if (at == std::string_view::npos) return {};
   std::string_view value = headers.substr(at + name.size() + 2);
   value = value.substr(0, value.find_first_of("\r\n"));
