@@ -53,6 +53,9 @@ int main(int argc, char** argv) {
   add_export(app, action);
   add_meters(app, action);
   add_energy(app, action);
+  add_report(app, action);
+  add_study(app, action);
+  add_recognize(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
