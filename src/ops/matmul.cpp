@@ -14,6 +14,7 @@
 #include "ops/integer_product.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/scales.h"
 
 namespace eke {
 namespace {

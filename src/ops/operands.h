@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -48,17 +47,6 @@ inline TensorView shape_operand(std::span<const Operand> in, std::size_t i, std:
   check(is_integer(view.dtype()) && view.shape().rank() <= 1,
         "input {} ({}) is {}; integers of rank 1 are needed", i, name, to_string(*view.type));
   return view;
-}
-
-// A scale that the graph holds: finite and not negative, and above 0 where numbers are divided by it.
-inline void check_scale_values(const Operand& scale, std::string_view name, bool is_divisor) {
-  if (!scale || !scale.constant) return;
-  const TensorView view = scale.constant->view();
-  for (std::int64_t i = 0; i < view.count(); ++i) {
-    const double value = element_as_double(view, i);
-    check(std::isfinite(value) && value >= 0 && (value > 0 || !is_divisor),
-          "{} holds {}; a scale is a positive number", name, value);
-  }
 }
 
 // A type whose size has been checked.

@@ -12,6 +12,7 @@
 #include "ops/families.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/scales.h"
 
 namespace eke {
 namespace {
