@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a task needs and that are missing: setup.sh build|demo|ci
+# Installs the Debian packages that a task needs and that are missing: setup.sh build|demo|browser|ci
 # Where everything is there already it changes nothing and needs neither network nor rights.
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config libprotobuf-dev protobuf-compiler libonnx-dev
   libonnx-testdata nlohmann-json3-dev libcli11-dev libfmt-dev libjpeg-dev libpng-dev libwebp-dev
-  libcpuinfo-dev libpthreadpool-dev libgtest-dev libgmock-dev zlib1g-dev)
+  libcpuinfo-dev libpthreadpool-dev libgtest-dev libgmock-dev zlib1g-dev libjs-chart.js)
 ci=(clang clang-format libclang-rt-dev)
 
 case "${1:-build}" in
   build) wanted=("${build[@]}") ;;
   ci) wanted=("${build[@]}" "${ci[@]}") ;;
-  demo)
+  demo | browser)
     wanted=("${build[@]}")
+    [ "$1" = demo ] || wanted+=(chromium)
     # Node's own packages bring npm along; Debian's are two.
     command -v node >/dev/null || wanted+=(nodejs)
     command -v npm >/dev/null || wanted+=(npm)
     ;;
-  *) echo "usage: $0 build|demo|ci" >&2; exit 2 ;;
+  *) echo "usage: $0 build|demo|browser|ci" >&2; exit 2 ;;
 esac
 
 missing=()

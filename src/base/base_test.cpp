@@ -114,6 +114,20 @@ TEST(File, FailureKeepsTheOldFile) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()), 1);
 }
 
+TEST(File, LeavesAloneWhatIsNoFile) {
+  const Folder folder;
+  const std::string pipe = folder.file("pipe"), link = folder.file("link"), path = folder.file("a.bin");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_NE(message_of([&] { write_file_atomically(pipe, "x"); }).find("regular"), std::string::npos);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  fs::create_symlink(path, link);
+  EXPECT_NE(message_of([&] { write_file_atomically(link, "x"); }).find("nowhere"), std::string::npos);
+  write_file_atomically(path, "old");
+  write_file_atomically(link, "new");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_file(path, 10), "new");
+}
+
 TEST(File, KeepsTheModeOfTheFileThatItReplaces) {
   const Folder folder;
   const std::string path = folder.file("a.bin");

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/error.h"
@@ -97,6 +99,20 @@ void write_temporary(const std::string& temporary, int fd, const std::string& pa
   check(::rename(temporary.c_str(), path.c_str()) == 0, "cannot write '{}': {}", path, reason(errno));
 }
 
+// What the path names: a link leads to the file that is written, and what is no file is left alone.
+std::string written_path(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return path;
+  if (!S_ISLNK(info.st_mode)) {
+    check(!S_ISDIR(info.st_mode), "cannot write '{}': it is a directory, not a file", path);
+    check(S_ISREG(info.st_mode), "cannot write '{}': it is not a regular file", path);
+    return path;
+  }
+  const std::unique_ptr<char, decltype(&std::free)> target(::realpath(path.c_str(), nullptr), &std::free);
+  check(target != nullptr, "cannot write '{}': the link leads nowhere", path);
+  return written_path(target.get());
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path, std::size_t max_bytes) {
@@ -138,7 +154,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-void write_file_atomically(const std::string& path, std::string_view bytes) {
+void write_file_atomically(const std::string& link_or_path, std::string_view bytes) {
+  const std::string path = written_path(link_or_path);
   std::string temporary = path + ".XXXXXX";
   const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   check(fd >= 0, "cannot write '{}': {}", path, reason(errno));

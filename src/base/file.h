@@ -28,7 +28,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// Writes beside `path`, flushes to the disk, then renames: readers see the old bytes or all of the new ones.
+// Writes beside `path`, flushes to the disk, then renames: readers see the old bytes or all of the new ones. A
+// link stays, and the file that it leads to is replaced; a device, a pipe or a folder is refused.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
 }  // namespace eke

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/provenance.h"
 
 namespace eke::cli {
 
@@ -128,10 +129,10 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
   Prepared prepared;
   std::map<std::string, Model> models;
   for (Variant& variant : variants) {
+    if (!models.contains(variant.model)) models.emplace(variant.model, load_model(variant.model));
     with_context(
         [&] { return "file '" + variant.model + "'"; },
         [&] {
-          if (!models.contains(variant.model)) models.emplace(variant.model, load_model(variant.model));
           std::unique_ptr<Threads>& threads = prepared.threads[variant.threads];
           if (!threads) threads = std::make_unique<Threads>(variant.threads);
           ShapeOptions shapes = options.shapes;
@@ -159,7 +160,7 @@ int bench(const Options& options) {
     Json json = bench_json(result);
     for (std::size_t i = 0; options.layers && i < variants.size(); ++i)
       json["models"][i]["layers"] = layers_json(time_layers(*prepared.all[i], layer_runs));
-    print_json(json);
+    print_json(with_provenance("bench", std::move(json)));
     return kGood;
   }
   print(options.csv ? bench_csv(result) : bench_text(result));

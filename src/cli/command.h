@@ -23,5 +23,8 @@ void add_fit(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_meters(CLI::App& app, Action& action);
 void add_energy(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
+void add_study(CLI::App& app, Action& action);
+void add_recognize(CLI::App& app, Action& action);
 
 }  // namespace eke::cli

@@ -9,6 +9,7 @@
 #include "cli/inputs.h"
 #include "cli/layer_diff.h"
 #include "cli/progress.h"
+#include "cli/provenance.h"
 #include "cli/table.h"
 
 namespace eke::cli {
@@ -45,7 +46,7 @@ void report_json(const Options& options, const std::vector<LayerNoise>& layers, 
                               {"isolated_sqnr_db", db_json(layer.isolated)},
                               {"accumulated_sqnr_db", db_json(layer.accumulated)}});
   }
-  print_json(json);
+  print_json(with_provenance("diff", std::move(json)));
 }
 
 void report_text(const Options& options, const std::vector<LayerNoise>& layers, std::size_t images) {

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
+#include "cli/provenance.h"
 
 namespace eke::cli {
 
@@ -47,7 +48,8 @@ int eval(const Options& options) {
     json.update(to_json(scores));
     json["images"] = data.size();
     json["energy"] = energy_json(energy, images, "image");
-    print_json(json);
+    json["classes"] = labels;
+    print_json(with_provenance("eval", std::move(json)));
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
     print(scores_text(scores, labels));

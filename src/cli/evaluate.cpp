@@ -144,6 +144,7 @@ Scorer::Scorer(const Dataset& data, int class_offset) : data_(data), class_offse
 
 void Scorer::add(std::int64_t row, const std::vector<float>& output) {
   const auto index = static_cast<std::size_t>(row);
+  check_finite(output, data_.samples()[index].id);
   if (!embeddings_.empty()) embeddings_[index] = output;
   if (!data_.has_labels()) return;
   if (!scores_.classification)

@@ -8,6 +8,7 @@
 
 #include "base/isa.h"
 #include "cli/command.h"
+#include "cli/provenance.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "passes/passes.h"
@@ -224,7 +225,7 @@ void report_text(const Options& options, const Report& report) {
 int info(const Options& options) {
   const Report report = inspect(options);
   if (options.common.json) {
-    print_json(report_json(options, report));
+    print_json(with_provenance("info", report_json(options, report)));
   } else {
     report_text(options, report);
   }

@@ -48,6 +48,9 @@ class ArrayRows : public RowSource {
   Tensor tensor_;
 };
 
+// Throws, naming the row, where an output holds NaN or an infinity: no class or distance follows from it.
+void check_finite(std::span<const float> output, const std::string& name);
+
 struct RowDone {
   std::int64_t row;       // of the source
   std::int64_t in_batch;  // for Session::output_row

@@ -146,12 +146,23 @@ LayerDiff::LayerDiff(const Graph& reference, const Graph& test, const Threads& t
 std::int64_t LayerDiff::batch() const noexcept { return reference_->batch(); }
 std::int64_t LayerDiff::row_size() const noexcept { return reference_->row_size(); }
 
+void LayerDiff::check_values(const std::vector<float>& values, std::size_t index, const char* model) const {
+  const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  check(bad == values.end(),
+        "value '{}' of the {} model is {}: check the preprocessing (--mean, --scale), then the weights "
+        "before it",
+        layers_[index].value, model, bad != values.end() && std::isnan(*bad) ? "NaN" : "infinite");
+}
+
 void LayerDiff::add(std::span<const float> rows) {
   seen_.back().assign(rows.begin(), rows.end());
   seen_.back().resize(static_cast<std::size_t>(batch() * row_size()));
-  reference_->run_rows_observed(
-      rows, [&](std::size_t index, std::vector<float> values) { seen_[index] = std::move(values); });
+  reference_->run_rows_observed(rows, [&](std::size_t index, std::vector<float> values) {
+    check_values(values, index, "first");
+    seen_[index] = std::move(values);
+  });
   test_->run_rows_observed(rows, [&](std::size_t index, std::vector<float> values) {
+    check_values(values, index, "second");
     layers_[index].accumulated.add(seen_[index], values);
   });
   for (std::size_t i = 0; i < parts_.size(); ++i) {

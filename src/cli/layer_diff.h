@@ -36,6 +36,8 @@ class LayerDiff {
   const std::vector<LayerNoise>& layers() const noexcept { return layers_; }
 
  private:
+  void check_values(const std::vector<float>& values, std::size_t index, const char* model) const;
+
   std::vector<LayerNoise> layers_;
   std::unique_ptr<Session> reference_, test_;
   std::vector<std::unique_ptr<Session>> parts_;        // a layer of the test model as a model of its own

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "eke/version.h"
 
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using namespace eke::cli;
 
 int report(int code, const char* message) {
-  std::fprintf(stderr, "eke: %s\n", message);
+  std::fprintf(stderr, "eke: %s\n", printable(message).c_str());
   return code;
 }
 
@@ -26,7 +27,7 @@ int run(const Action& action) {
   } catch (const Interrupted&) {
     return report(130, "interrupted");
   } catch (const std::bad_alloc&) {
-    return report(kFailed, "out of memory");
+    return report(kFailed, "out of memory: give a smaller --batch, --size or --input-shape");
   } catch (const std::exception& error) {
     return report(kFailed, error.what());
   }
@@ -52,6 +53,9 @@ int main(int argc, char** argv) {
   add_export(app, action);
   add_meters(app, action);
   add_energy(app, action);
+  add_report(app, action);
+  add_study(app, action);
+  add_recognize(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -12,6 +12,7 @@
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/progress.h"
+#include "cli/provenance.h"
 #include "cli/timing.h"
 #include "onnx/onnx.h"
 #include "ops/infer.h"
@@ -343,11 +344,15 @@ void report_text(const Result& r) {
   print(verdict_text(r));
 }
 
-void check_output(const std::string& output) {
+void check_output(const std::string& model, const std::string& output) {
+  if (output.empty()) throw UsageError("--output: give the name of a file");
   const std::filesystem::path folder = std::filesystem::path(output).parent_path();
   check(folder.empty() || std::filesystem::is_directory(folder), "cannot write '{}': there is no folder '{}'",
         output, folder.string());
   check(!std::filesystem::is_directory(output), "cannot write '{}': it is a folder", output);
+  std::error_code none;
+  if (std::filesystem::equivalent(model, output, none))
+    throw UsageError(fmt::format("--output '{}' would replace the float model: give another name", output));
 }
 
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
@@ -360,7 +365,7 @@ void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
 }
 
 int quantize(const Options& options) {
-  check_output(options.output);
+  check_output(options.model, options.output);
   calibrator_options(options);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
@@ -402,7 +407,7 @@ int quantize(const Options& options) {
   throw_if_interrupted();
   write_file_atomically(result.written, bytes);
   if (options.common.json) {
-    print_json(report_json(result));
+    print_json(with_provenance("quantize", report_json(result)));
   } else {
     report_text(result);
   }

@@ -93,7 +93,7 @@ bool are_probabilities(const std::vector<float>& scores) {
 void print_classes(const std::string& name, const std::vector<float>& scores, int top,
                    const std::vector<std::string>& labels) {
   const bool probabilities = are_probabilities(scores);
-  print(paint(Colour::bold, name) + "\n");
+  print(paint(Colour::bold, printable(name)) + "\n");
   for (int index : top_k(scores, top)) {
     const float score = scores[static_cast<std::size_t>(index)];
     const std::string label =
@@ -144,12 +144,13 @@ Inputs open_inputs(const Options& options, const Graph& graph, const Threads& th
 
 Json show(const Options& options, const std::string& name, const std::vector<float>& values,
           const std::vector<std::string>& labels) {
+  check_finite(values, name);
   if (options.common.json) {
     if (options.embedding) return {{"input", name}, {"embedding", values}};
     return {{"input", name}, {"top", class_json(values, options.top, labels)}};
   }
   if (options.embedding) {
-    print(fmt::format("{}: {}\n", name, fmt::join(values, " ")));
+    print(fmt::format("{}: {}\n", printable(name), fmt::join(values, " ")));
   } else {
     print_classes(name, values, options.top, labels);
   }

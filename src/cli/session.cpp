@@ -62,6 +62,8 @@ Session::Session(const Graph& graph, const Threads& threads, const CompileOption
   for (Tensor& tensor : outputs_) output_views_.push_back(tensor.mutable_view());
   if (!inputs_.empty()) {
     const Shape& shape = inputs_[0].shape();
+    check(shape.count() > 0, "the model's input has shape {}, which holds no element: give --input-shape",
+          to_string(shape));
     batch_ = shape.rank() > 0 ? std::max<std::int64_t>(shape[0], 1) : 1;
     row_size_ = shape.count() / batch_;
   }

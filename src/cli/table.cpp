@@ -49,7 +49,8 @@ bool colours() {
 void Table::add(std::vector<std::string> cells) {
   check(cells.size() == columns_.size(), "a row of {} cells in a table of {} columns", cells.size(),
         columns_.size());
-  for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = shortened(cells[i], columns_[i].max_width);
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    cells[i] = shortened(printable(cells[i]), columns_[i].max_width);
   rows_.push_back(std::move(cells));
 }
 
@@ -90,6 +91,19 @@ std::string percent_text(double part) { return fmt::format("{:.2f} %", 100 * par
 std::string ms_text(double ms) {
   const int digits = ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3;
   return fmt::format("{:.{}f} ms", ms, digits);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
 }
 
 void print(std::string_view text) {

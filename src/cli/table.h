@@ -37,6 +37,10 @@ std::string bytes_text(double bytes);   // "1.9 MB", decimal
 std::string percent_text(double part);  // "64.15 %"
 std::string ms_text(double ms);         // three significant digits, "8.97 ms"
 
+// Names come from files that others made: control characters, which could drive a terminal or break a line, are
+// written out as "\x1b".
+std::string printable(std::string_view text);
+
 void print(std::string_view text);  // to standard output
 void print_json(const Json& json);  // indented, with a final newline
 

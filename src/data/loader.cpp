@@ -43,6 +43,7 @@ void BatchLoader::load_into(std::size_t begin, std::size_t end, float* out) cons
     if (error && bad++ == 0) first = error;
   }
   if (!first) return;
+  if (end - begin == 1) std::rethrow_exception(first);
   with_context([&] { return fmt::format("{} of {} images cannot be used, the first", bad, end - begin); },
                [&] { std::rethrow_exception(first); });
 }

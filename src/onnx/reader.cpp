@@ -379,6 +379,7 @@ Graph load_onnx(const std::string& path, const LoadOptions& options) {
   const MappedFile file(path);
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
+  check(!file.bytes().empty(), "'{}' is empty: copy or export the model again", path);
   return with_context([&] { return fmt::format("'{}'", path); },
                       [&] { return parse_onnx(file.bytes(), folder, options); });
 }

@@ -13,6 +13,7 @@
 #include "ops/integer_product.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/scales.h"
 
 namespace eke {
 namespace {
@@ -326,6 +327,9 @@ std::vector<Type> infer_qlinear_conv(const Op& op, std::span<const Operand> in) 
   check_scale(required(in, 1, "x_scale"), 1, "x_scale");
   check_scale(required(in, 4, "w_scale"), out[1], "w_scale");
   check_scale(required(in, 6, "y_scale"), 1, "y_scale");
+  check_scale_values(in[1], "x_scale", false);
+  check_scale_values(in[4], "w_scale", false);
+  check_scale_values(in[6], "y_scale", true);
   check_zero_point(in[2], x, 1, "x_zero_point");
   check_zero_point(in[5], w, out[1], "w_zero_point");
   check(is_byte(y_zero.dtype) && y_zero.shape.count() == 1, "y_zero_point is {}; one uint8 or int8 is needed",

@@ -126,7 +126,8 @@ void check_inputs(const Graph& graph) {
   for (const ValueId id : graph.inputs) {
     const Value& input = graph[id];
     check(!input.type.shape.is_dynamic(),
-          "input '{}' is {}: its extents '?' are not known; give its shape, for example {}=1x3x224x224",
+          "input '{}' is {}: its extents '?' are not known; give its shape, for example --input-shape "
+          "{}:1x3x224x224",
           input.name, to_string(input.type), input.name);
     with_context([&] { return "input '" + input.name + "'"; },
                  [&] { static_cast<void>(byte_size(input.type.dtype, input.type.shape)); });

@@ -14,6 +14,7 @@
 #include "ops/integer_product.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/scales.h"
 
 namespace eke {
 namespace {
@@ -304,6 +305,9 @@ std::vector<Type> infer_qlinear_matmul(const Op&, std::span<const Operand> in) {
   check_scale(required(in, 1, "a_scale"), s.m, "a_scale");
   check_scale(required(in, 4, "b_scale"), s.n, "b_scale");
   check_scale(required(in, 6, "y_scale"), 1, "y_scale");
+  check_scale_values(in[1], "a_scale", false);
+  check_scale_values(in[4], "b_scale", false);
+  check_scale_values(in[6], "y_scale", true);
   check_zero_point(in[2], a, s.m, "a_zero_point");
   check_zero_point(in[5], b, s.n, "b_zero_point");
   check(is_byte(y_zero.dtype) && y_zero.shape.count() == 1, "y_zero_point is {}; one uint8 or int8 is needed",

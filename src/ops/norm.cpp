@@ -73,7 +73,7 @@ void upgrade_batch_norm(OnnxNode& node, Graph&) {
   for (std::size_t i = 1; i < node.out.size(); ++i)
     check(node.out[i] == kNoValue,
           "the training form of opset {} is not supported; export the model for inference", node.opset);
-  if (node.out.size() > 1) node.out.resize(1);
+  if (node.out.size() > 1) node.out.erase(node.out.begin() + 1, node.out.end());
 }
 
 std::vector<Type> infer_batch_norm(const Op& op, std::span<const Operand> in) {

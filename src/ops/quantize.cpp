@@ -12,6 +12,7 @@
 #include "ops/families.h"
 #include "ops/operands.h"
 #include "ops/quantized.h"
+#include "ops/scales.h"
 
 namespace eke {
 namespace {
@@ -88,6 +89,7 @@ std::vector<Type> infer_quantize(const Op& op, std::span<const Operand> in) {
         "x is {}; float32, float16, bfloat16 or int32 is needed", to_string(x));
   check(is_float(scale.dtype) && scale.dtype != DType::f64,
         "y_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
+  check_scale_values(operand(in, 1), "y_scale", true);
   const Operand zero_point = operand(in, 2);
   check_parameters(x.shape, scale, zero_point, a.axis, a.block_size);
   DType dtype = DType::u8;
@@ -141,6 +143,7 @@ std::vector<Type> infer_dequantize(const Op& op, std::span<const Operand> in) {
         "x is {}; int8, uint8, int16, uint16 or int32 is needed", to_string(x));
   check(is_float(scale.dtype) && scale.dtype != DType::f64,
         "x_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
+  check_scale_values(operand(in, 1), "x_scale", false);
   const Operand zero_point = operand(in, 2);
   check_parameters(x.shape, scale, zero_point, a.axis, a.block_size);
   check(!zero_point || zero_point.type->dtype == x.dtype, "x_zero_point is {}, but x is {}",

@@ -19,6 +19,20 @@ namespace {
 
 using Kind = QuantRule::Kind;
 
+void check_weights_are_finite(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    if (rule_of(graph, node) != Kind::weighted) continue;  // a clamp may well be infinite
+    for (const ValueId id : node.in) {
+      const Tensor* constant = id == kNoValue ? nullptr : graph.constant(id);
+      if (!constant || constant->dtype() != DType::f32) continue;
+      for (const float value : constant->values<float>()) {
+        check(std::isfinite(value), "weights '{}' of node '{}' hold {}; train or export the model again",
+              graph[id].name, label(graph, node), std::isnan(value) ? "NaN" : "an infinity");
+      }
+    }
+  }
+}
+
 void check_is_float(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     const bool quantized = std::holds_alternative<op::QuantizeLinear>(node.op) ||
@@ -291,6 +305,7 @@ class Rewriter {
 
 std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options) {
   check_is_float(graph);
+  check_weights_are_finite(graph);
   const Placement placement = place(graph, options);
   const std::set<ValueId> leaders(placement.scale_of.begin(), placement.scale_of.end());
   std::vector<std::string> names;

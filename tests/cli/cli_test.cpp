@@ -6,6 +6,8 @@
 namespace eke::test {
 namespace {
 
+namespace fs = std::filesystem;
+
 const std::string kRaw = " --normalization raw";
 
 struct Case {
@@ -14,7 +16,7 @@ struct Case {
 };
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
-  for (const char* command : {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit",
+  for (const char* command : {"new", "info", "run", "eval", "quantize", "bench", "diff", "recognize", "plan", "fit",
                               "export", "meters", "energy"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
@@ -175,12 +177,58 @@ TEST_F(CliTest, QuantizeTakesEveryOption) {
   }
 }
 
+TEST_F(CliTest, RecognizeFindsTheNearestPerson) {
+  const nlohmann::json found = json(
+      "recognize net.onnx --gallery data data/left/03.ppm data/right/04.ppm --threshold 0.5 --json" + kRaw);
+  EXPECT_EQ(found["people"], 2);
+  EXPECT_EQ(found["images"][0]["recognized"], "left");
+  EXPECT_EQ(found["images"][1]["recognized"], "right");
+  EXPECT_GT(found["images"][1]["nearest"][0]["score"], 0.9);
+  ASSERT_EQ(eke("eval net.onnx --data pairs.csv --json >eval.json" + kRaw).code, 0);
+  const CommandResult text = eke("recognize net.onnx --gallery data plain --eval eval.json" + kRaw);
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("left"), std::string::npos);
+  expect_error(eke("recognize net.onnx --gallery plain plain/00.ppm" + kRaw), 1, {"plain", "person"});
+  expect_error(eke("recognize net.onnx --gallery data plain/00.ppm --eval pairs.csv" + kRaw), 1,
+               {"pairs.csv", "eke eval"});
+}
+
 TEST_F(CliTest, DiffComparesLayers) {
   ASSERT_EQ(eke("quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower" + kRaw).code, 0);
   const nlohmann::json diff = json("diff net.onnx int8.onnx --data plain --json");
   EXPECT_FALSE(diff["layers"].empty());
   const nlohmann::json same = json("diff net.onnx net.onnx --data plain --json" + kRaw);
   EXPECT_TRUE(same["identical"]);
+}
+
+TEST_F(CliTest, ReportPutsResultsOnOnePage) {
+  fs::create_directory(folder_ / "results");
+  ASSERT_EQ(eke("bench net.onnx net.onnx --runs 20 --layers --json >results/bench.json").code, 0);
+  ASSERT_EQ(eke("eval net.onnx --data data --json >results/eval.json" + kRaw).code, 0);
+  ASSERT_EQ(
+      eke("quantize net.onnx --data data --count 10 -o q.onnx --allow-slower --json >results/quantize.json" +
+          kRaw)
+          .code,
+      0);
+  ASSERT_EQ(eke("diff net.onnx q.onnx --data plain --json >results/diff.json").code, 0);
+  ASSERT_EQ(eke("info q.onnx --json >results/info.json").code, 0);
+  EXPECT_EQ(eke("report results -o page.html").code, 0);
+  EXPECT_GT(fs::file_size(folder_ / "page.html"), 100000u);
+  EXPECT_NE(eke("report results").out.find("net.onnx: top-1 100.0 %"), std::string::npos);
+  EXPECT_TRUE(json("report results --json")["sections"].is_array());
+  for (const char* format : {"markdown", "csv", "html", "text"})
+    EXPECT_EQ(eke(std::string("report results/bench.json --format ") + format).code, 0) << format;
+}
+
+TEST_F(CliTest, ReportNamesTheResultThatItCannotUse) {
+  std::ofstream(folder_ / "broken.json") << "{";
+  std::ofstream(folder_ / "other.json") << "{\"command\": \"bench\"}";
+  expect_error(eke("report broken.json -o page.html"), 1, {"broken.json", "--json"});
+  expect_error(eke("report other.json -o page.html"), 1, {"other.json", "runs"});
+  expect_error(eke("report missing.json -o page.html"), 1, {"missing.json"});
+  expect_error(eke("report empty -o page.html"), 1, {"empty"});
+  EXPECT_FALSE(fs::exists(folder_ / "page.html"));
+  EXPECT_EQ(eke("report broken.json --format pdf").code, 2);
 }
 
 TEST_F(CliTest, BenchInterleavesTwoModels) {

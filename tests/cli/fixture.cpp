@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "graph/graph.h"
 #include "onnx/onnx.h"
 
 namespace eke::test {
@@ -31,15 +30,29 @@ Tensor filled(const Shape& shape, float (*value)(std::int64_t)) {
   return tensor;
 }
 
+void write_image(const fs::path& path, bool left, int variant) {
+  std::ofstream file(path, std::ios::binary);
+  file << "P6\n8 8\n255\n";
+  for (int y = 0; y < 8; ++y) {
+    for (int x = 0; x < 8; ++x) {
+      const int level = ((x < 4) == left ? 180 : 40) + (variant * 7 + x * 5 + y * 3) % 40;
+      for (int c = 0; c < 3; ++c) file.put(static_cast<char>(level));
+    }
+  }
+}
+
+}  // namespace
+
 // A convolution with relu, pooling to two halves, and a matrix product that compares them.
-Graph small_network() {
+Graph small_network(std::int64_t batch, float first_weight) {
   Graph graph;
   graph.name = "halves";
-  const ValueId x = graph.add_value("image", {DType::f32, {1, 3, 8, 8}});
+  const ValueId x = graph.add_value("image", {DType::f32, {batch, 3, 8, 8}});
   graph.inputs = {x};
-  const ValueId w = graph.add_constant("conv.w", filled({4, 3, 3, 3}, [](std::int64_t i) {
-                                         return 0.02f + 0.001f * static_cast<float>(i % 7);
-                                       }));
+  Tensor weights =
+      filled({4, 3, 3, 3}, [](std::int64_t i) { return 0.02f + 0.001f * static_cast<float>(i % 7); });
+  weights.mutable_values<float>()[0] = first_weight;
+  const ValueId w = graph.add_constant("conv.w", std::move(weights));
   const ValueId b =
       graph.add_constant("conv.b", filled({4}, [](std::int64_t i) { return 0.1f * static_cast<float>(i); }));
   op::Conv conv;
@@ -62,24 +75,12 @@ Graph small_network() {
   return graph;
 }
 
-void write_image(const fs::path& path, bool left, int variant) {
-  std::ofstream file(path, std::ios::binary);
-  file << "P6\n8 8\n255\n";
-  for (int y = 0; y < 8; ++y) {
-    for (int x = 0; x < 8; ++x) {
-      const int level = ((x < 4) == left ? 180 : 40) + (variant * 7 + x * 5 + y * 3) % 40;
-      for (int c = 0; c < 3; ++c) file.put(static_cast<char>(level));
-    }
-  }
-}
-
-}  // namespace
-
-CommandResult run_eke(const std::string& arguments, const fs::path& folder) {
+CommandResult run_eke(const std::string& arguments, const fs::path& folder, const std::string& before) {
   CommandResult result;
   const fs::path out = folder / ".stdout", err = folder / ".stderr";
-  const std::string line = fmt::format("cd '{}' && '{}' {} >'{}' 2>'{}' </dev/null", folder.string(),
-                                       EKE_COMMAND, arguments, out.string(), err.string());
+  const std::string line =
+      fmt::format("cd '{}' && {{ {} '{}' {}; }} >'{}' 2>'{}' </dev/null", folder.string(), before,
+                  EKE_COMMAND, arguments, out.string(), err.string());
   const int status = std::system(line.c_str());
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = text_of(out);

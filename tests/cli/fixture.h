@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/graph.h"
+
 namespace eke::test {
 
 struct CommandResult {
@@ -15,8 +17,13 @@ struct CommandResult {
   std::string out, err;
 };
 
-// Runs the command with the arguments as a shell would see them; `folder` is the working directory.
-CommandResult run_eke(const std::string& arguments, const std::filesystem::path& folder);
+// Runs the command with the arguments as a shell would see them; `folder` is the working directory. `before` are
+// shell commands that come first.
+CommandResult run_eke(const std::string& arguments, const std::filesystem::path& folder,
+                      const std::string& before = "");
+
+// The network of net.onnx; the first weight of its convolution is `first_weight`.
+Graph small_network(std::int64_t batch = 1, float first_weight = 0.02f);
 
 class CliTest : public testing::Test {
  protected:

@@ -1,0 +1,80 @@
+#include "study/study.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace eke::study {
+namespace {
+
+using testing::HasSubstr;
+
+std::string message_of(const std::string& text) {
+  try {
+    parse_study(text, "/study");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Study, FillsInWhatIsNotSaid) {
+  const Study study =
+      parse_study(R"({"networks": [{"model": "nets/a.onnx"}], "calibration": "/data"})", "/study");
+  EXPECT_EQ(study.networks[0].name, "a");
+  EXPECT_EQ(study.networks[0].model, "/study/nets/a.onnx");
+  EXPECT_EQ(study.calibration, "/data");
+  EXPECT_EQ(study.calibrators, std::vector<std::string>{"mse"});
+  EXPECT_EQ(study.threads, std::vector<int>{1});
+  EXPECT_EQ(cells_of(study, "/models").size(), 2u);  // without evaluation data: quantize and bench
+}
+
+TEST(Study, HasACellForEachCombination) {
+  const Study study = parse_study(R"({"networks": [{"model": "a.onnx", "mean": "127.5", "scale": "127.5"},
+    {"model": "b.onnx", "name": "second", "class_offset": 1}], "calibration": "train", "evaluation": "test",
+    "calibrators": ["mse", "entropy"], "threads": [1, 2], "batches": [1, 8], "runs": 7})",
+                                  "/s");
+  const std::vector<Cell> cells = cells_of(study, "/m");
+  ASSERT_EQ(cells.size(), 2u * (2 + 3 + 4));
+  EXPECT_EQ(cells[0].name, "a.mse.quantize");
+  EXPECT_THAT(cells[0].arguments, testing::IsSupersetOf({"/s/train", "--mean", "/m/a.mse.onnx"}));
+  EXPECT_EQ(cells[4].name, "a.entropy.eval");
+  EXPECT_EQ(cells[4].reads, std::vector<std::string>{"/m/a.entropy.onnx"});
+  EXPECT_EQ(cells.back().name, "second.t2.b8.bench");
+  EXPECT_EQ(cells.back().arguments,
+            (std::vector<std::string>{"bench", "/s/b.onnx", "/m/second.mse.onnx", "/m/second.entropy.onnx",
+                                      "--threads", "2", "--batch", "8", "--runs", "7", "--json"}));
+}
+
+TEST(Study, SaysWhereItIsWrong) {
+  const struct {
+    const char* text;
+    const char* words;
+  } cases[] = {
+      {"{", "no JSON"},
+      {"[]", "no object"},
+      {"{}", "lacks 'networks'"},
+      {R"({"networks": []})", "lacks 'networks'"},
+      {R"({"networks": [3], "calibration": "d"})", "network 1 is no object"},
+      {R"({"networks": [{}], "calibration": "d"})", "network 1 lacks 'model'"},
+      {R"({"networks": [{"model": "a"}]})", "lacks 'calibration'"},
+      {"{\"networks\": [{\"model\": \"a\"}],\n\n\"calibration\": 3}",
+       "line 3: the study: 'calibration' must be a text"},
+      {"{\"networks\": [{\"model\": \"a\"}],\n\"calibration\": \"d\",\n\"thread\": [1]}",
+       "line 3: the study: 'thread' is not known"},
+      {R"({"networks": [{"model": "a", "men": "1"}], "calibration": "d"})",
+       "line 1: network 1: 'men' is not known"},
+      {R"({"networks": [{"model": "a"}, {"model": "b/a"}], "calibration": "d"})", "called 'a'"},
+      {R"({"networks": [{"model": "a", "name": "../x"}], "calibration": "d"})", "'name' must be of letters"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "threads": [0]})", "from 1 to 1024"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "threads": []})", "list of numbers"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "runs": 1.5})", "whole number"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "calibrators": ["a/b"]})",
+       "names of calibrators"},
+  };
+  for (const auto& c : cases) EXPECT_THAT(message_of(c.text), HasSubstr(c.words)) << c.text;
+}
+
+}  // namespace
+}  // namespace eke::study
