@@ -14,7 +14,7 @@ struct Case {
 };
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
-  for (const char* command : {"new", "info", "run", "eval", "quantize", "bench", "diff", "plan", "fit",
+  for (const char* command : {"new", "info", "run", "eval", "train", "quantize", "bench", "diff", "plan", "fit",
                               "export", "meters", "energy"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
