@@ -7,6 +7,7 @@
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/provenance.h"
+#include "data/split.h"
 
 namespace eke::cli {
 
@@ -19,13 +20,23 @@ struct Options {
   PreprocessOptions preprocess;
   MeterOptions meters;
   int class_offset = 0;
+  PerClass per_class;
 };
+
+// The images to evaluate on: all, or those that eke train kept for validation by the same two numbers.
+Dataset open_evaluation(const Options& options, const std::vector<std::string>& labels) {
+  if (options.per_class.per_class == 0) {
+    return open_dataset(options.data, {.classes = labels, .part = "test"});
+  }
+  const PerClassParts parts = split_per_class(open_dataset(options.data), options.per_class);
+  return labels.empty() ? parts.validation : with_classes(parts.validation, labels);
+}
 
 int eval(const Options& options) {
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
   std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
-  const Dataset data = open_dataset(options.data, {labels, ""});
+  const Dataset data = open_evaluation(options, labels);
   check(data.has_labels() || !data.pairs().empty(),
         "data '{}' has neither labels nor pairs, so there is no accuracy: give a folder per class, a CSV of "
         "file,class or of "
@@ -75,6 +86,14 @@ void add_eval(CLI::App& app, Action& action) {
                    "output index of class 0 (1 where output 0 is a background class)")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
+  command
+      ->add_option("--per-class", options->per_class.per_class,
+                   "only classes with so many images, and the first so many of each by name")
+      ->type_name("N");
+  command
+      ->add_option("--train-per-class", options->per_class.train_per_class,
+                   "with --per-class: without the first so many, which eke train trains on")
+      ->type_name("N");
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();

@@ -36,7 +36,7 @@ int run(const Action& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Quantizes and runs convolutional networks: ONNX in, ONNX out.", "eke");
+  CLI::App app("Trains, quantizes and runs convolutional networks: ONNX in, ONNX out.", "eke");
   app.set_version_flag("--version", std::string("eke ") + eke::version());
   app.require_subcommand(1);
   app.footer("eke COMMAND --help explains a command, with examples.");
@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   add_info(app, action);
   add_run(app, action);
   add_eval(app, action);
+  add_train(app, action);
   add_quantize(app, action);
   add_bench(app, action);
   add_diff(app, action);

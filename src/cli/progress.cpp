@@ -14,12 +14,12 @@ volatile std::sig_atomic_t interrupted = 0;
 
 void on_interrupt(int) { interrupted = 1; }
 
+}  // namespace
+
 std::string remaining_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   return whole < 120 ? fmt::format("{} s", whole) : fmt::format("{} min", (whole + 30) / 60);
 }
-
-}  // namespace
 
 void catch_interrupts() noexcept {
   struct sigaction action {};
@@ -46,15 +46,25 @@ Progress::~Progress() {
 
 void Progress::update(std::int64_t done) {
   throw_if_interrupted();
-  const auto now = Clock::now();
-  if (now < next_ || done <= 0) return;
-  const double elapsed = std::chrono::duration<double>(now - begin_).count();
+  if (done <= 0) return;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
   const double left = elapsed / static_cast<double>(done) * static_cast<double>(total_ - done);
-  const std::string text = fmt::format("{} {} of {}, {} left", label_, done, total_, remaining_text(left));
+  show(fmt::format("{} {} of {}, {} left", label_, done, total_, remaining_text(left)));
+}
+
+void Progress::show(const std::string& text) {
+  const auto now = Clock::now();
+  if (now < next_) return;
   std::fputs((terminal_ ? "\r" + text + "\033[K" : text + "\n").c_str(), stderr);
   std::fflush(stderr);
   shown_ = true;
   next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000));
+}
+
+void Progress::finish(const std::string& text) {
+  std::fputs(((terminal_ ? "\r\033[K" : "") + text + "\n").c_str(), stderr);
+  std::fflush(stderr);
+  shown_ = false;
 }
 
 }  // namespace eke::cli

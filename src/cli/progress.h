@@ -17,6 +17,8 @@ struct Interrupted : std::exception {
 void catch_interrupts() noexcept;
 void throw_if_interrupted();
 
+std::string remaining_text(double seconds);  // "12 s", "5 min"
+
 // Says how far the work is and how long it will take, once it has run for two seconds: on a terminal in one
 // line that is rewritten, elsewhere a line every ten seconds.
 class Progress {
@@ -27,6 +29,11 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(std::int64_t done);  // throws Interrupted
+
+  // The same with a text of the caller's.
+  void show(const std::string& text);
+  // A line that stays.
+  void finish(const std::string& text);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -16,8 +16,8 @@ struct Case {
 };
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
-  for (const char* command : {"new", "info", "run", "eval", "quantize", "bench", "diff", "recognize", "plan", "fit",
-                              "export", "meters", "energy"}) {
+  for (const char* command : {"new", "info", "run", "eval", "train", "quantize", "bench", "diff", "recognize",
+                              "plan", "fit", "export", "meters", "energy"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_NE(result.out.find("Examples:"), std::string::npos) << command;

@@ -1,0 +1,311 @@
+// eke train: a network for the classes of a folder of images, from one that knows others: a new head on its features.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "data/metrics.h"
+#include "data/split.h"
+#include "learn/run_images.h"
+#include "learn/run_lock.h"
+#include "learn/transfer.h"
+#include "onnx/onnx.h"
+
+namespace eke::cli {
+
+namespace {
+
+struct Options {
+  std::string model, data, evaluation, output;
+  CommonOptions common;
+  PreprocessOptions preprocess;
+  // data
+  double validation = 0.2;
+  std::size_t per_class = 0, train_per_class = 0;
+  std::int64_t seed = 1;
+  // head
+  std::string head = "linear", features_at, backbone = "int8", feature_file;
+  double penalty = 0;
+};
+
+// A size that the user gives replaces one that the model fixes.
+void open_image_extents(Graph& graph, const PreprocessOptions& options) {
+  if (options.size.empty() || graph.inputs.size() != 1) return;
+  Value& input = graph[graph.inputs[0]];
+  if (input.type.shape.rank() != 4) return;
+  const bool channels_last = input.type.shape[3] == 1 || input.type.shape[3] == 3;
+  for (const int axis : channels_last ? std::array{1, 2} : std::array{2, 3})
+    input.type.shape[axis] = kDynamic;
+}
+
+struct Parts {
+  Dataset train;
+  std::optional<Dataset> validation;
+  std::size_t empty_classes = 0;
+};
+
+Parts open_parts(const Options& options) {
+  const Dataset all = open_dataset(options.data, {.part = "train"});
+  check(all.has_labels(),
+        "data '{}' has no classes: give a folder per class, a CSV of file,class, or IDX files", options.data);
+  if (options.per_class > 0) {
+    PerClassParts parts = split_per_class(all, {options.per_class, options.train_per_class});
+    return {std::move(parts.train), std::move(parts.validation)};
+  }
+  const Dataset data = without_empty_classes(all);
+  const std::size_t empty = all.classes().size() - data.classes().size();
+  if (!options.evaluation.empty()) {
+    return {data, with_classes(open_dataset(options.evaluation, {.part = "test"}), data.classes()), empty};
+  }
+  const auto seed = static_cast<std::uint64_t>(options.seed);
+  const TrainValidation split = split_by_class(data, options.validation, seed);
+  if (split.validation.empty()) return {data, std::nullopt, empty};
+  return {data.select(split.train), data.select(split.validation), empty};
+}
+
+struct Result {
+  const Options& options;
+  std::size_t classes = 0, empty_classes = 0, single_classes = 0, train_images = 0, validation_images = 0;
+  std::vector<std::string> unreadable = {};
+  std::optional<Transferred> head = std::nullopt;
+  std::optional<std::size_t> head_validated = std::nullopt;  // of the float network
+  double seconds = 0;
+  std::int64_t bytes = 0;
+};
+
+double share(std::size_t part, std::size_t of) {
+  return static_cast<double>(part) / static_cast<double>(std::max<std::size_t>(of, 1));
+}
+
+std::string score_text(std::size_t correct, std::size_t of) {
+  const Interval interval =
+      wilson_interval(static_cast<std::int64_t>(correct), static_cast<std::int64_t>(of));
+  return fmt::format("{} ({} of {}; {:.2f} to {:.2f})", percent_text(share(correct, of)), correct, of,
+                     100 * interval.low, 100 * interval.high);
+}
+
+Json score_json(std::size_t correct, std::size_t of) {
+  const Interval interval =
+      wilson_interval(static_cast<std::int64_t>(correct), static_cast<std::int64_t>(of));
+  return {{"accuracy", share(correct, of)},
+          {"correct", correct},
+          {"images", of},
+          {"low", interval.low},
+          {"high", interval.high}};
+}
+
+Json report_json(const Result& r) {
+  Json json{{"model", r.options.model},
+            {"output", r.options.output},
+            {"classes", r.classes},
+            {"train_images", r.train_images},
+            {"validation_images", r.validation_images},
+            {"unreadable_images", r.unreadable},
+            {"classes_without_images", r.empty_classes},
+            {"classes_with_one_image", r.single_classes},
+            {"seed", r.options.seed},
+            {"seconds", r.seconds},
+            {"bytes", r.bytes}};
+  if (r.head) {
+    json["head"] = {{"kind", r.options.head},
+                    {"features", r.head->place.features},
+                    {"feature_size", r.head->feature_size},
+                    {"backbone", r.options.backbone},
+                    {"features_from_disk", r.head->features_from_disk},
+                    {"feature_seconds", r.head->feature_seconds},
+                    {"head_seconds", r.head->head_seconds},
+                    {"train", score_json(r.head->train_correct, r.train_images)}};
+    if (r.head->validation_correct) {
+      json["head"]["validation_by_features"] = score_json(*r.head->validation_correct, r.validation_images);
+    }
+    if (r.head_validated) json["head"]["validation"] = score_json(*r.head_validated, r.validation_images);
+  }
+  return json;
+}
+
+void report_text(const Result& r) {
+  print(fmt::format("{} classes, {} images to train, {} to validate\n", r.classes, r.train_images,
+                    r.validation_images));
+  for (const std::string& why : r.unreadable) print(paint(Colour::bad, "skipped") + ": " + why + "\n");
+  if (r.empty_classes > 0) print(fmt::format("{} classes without images are left out\n", r.empty_classes));
+  if (r.single_classes > 0) {
+    print(fmt::format("{} classes have one image: it trains, nothing validates them\n", r.single_classes));
+  }
+  if (r.head) {
+    print(fmt::format("features    {} numbers at '{}' by the {} network, {}\n", r.head->feature_size,
+                      r.head->place.features, r.options.backbone,
+                      r.head->features_from_disk ? std::string("from disk")
+                                                 : fmt::format("in {:.2f} s", r.head->feature_seconds)));
+    print(fmt::format("head        {}, in {:.2f} s; of the training images {}\n", r.options.head,
+                      r.head->head_seconds, percent_text(share(r.head->train_correct, r.train_images))));
+    if (r.head->validation_correct) {
+      print(fmt::format("            validation by {} features {}\n", r.options.backbone,
+                        score_text(*r.head->validation_correct, r.validation_images)));
+      print(fmt::format("            validation of the float model {}\n",
+                        score_text(*r.head_validated, r.validation_images)));
+    }
+  }
+  print(paint(Colour::good, "written") + fmt::format(" to '{}' in {:.1f} s\n", r.options.output, r.seconds));
+}
+
+void check_options(const Options& options) {
+  const std::filesystem::path folder = std::filesystem::path(options.output).parent_path();
+  check(folder.empty() || std::filesystem::is_directory(folder), "cannot write '{}': there is no folder '{}'",
+        options.output, folder.string());
+  check(!std::filesystem::is_directory(options.output), "cannot write '{}': it is a folder", options.output);
+  if ((options.per_class > 0) != (options.train_per_class > 0)) {
+    throw UsageError(
+        "--per-class and --train-per-class belong together: so many images a class, the first of them "
+        "to train");
+  }
+  parse_head_kind(options.head);
+}
+
+void describe_images(Result& result, const Parts& parts, const FittedImages& train,
+                     const FittedImages* validation) {
+  result.classes = train.dataset().classes().size();
+  result.empty_classes = parts.empty_classes;
+  const std::vector<std::size_t> counts = class_counts(train.dataset());
+  result.single_classes = static_cast<std::size_t>(std::ranges::count(counts, std::size_t{1}));
+  result.train_images = train.size();
+  result.validation_images = validation ? validation->size() : 0;
+  result.unreadable = train.unreadable();
+  if (validation) {
+    result.unreadable.insert(result.unreadable.end(), validation->unreadable().begin(),
+                             validation->unreadable().end());
+  }
+}
+
+Graph fit_new_head(Result& result, const Graph& graph, const FittedImages& train,
+                   const FittedImages* validation, const Threads& threads) {
+  const Options& options = result.options;
+  TransferOptions transfer;
+  transfer.head.kind = parse_head_kind(options.head);
+  transfer.head.penalty = options.penalty;
+  transfer.features_at = options.features_at;
+  transfer.backbone = options.backbone == "int8" ? BackboneKind::int8 : BackboneKind::f32;
+  transfer.feature_file = options.feature_file == "none" ? ""
+                          : options.feature_file.empty() ? options.output + ".features"
+                                                         : options.feature_file;
+  Progress progress("features of images", static_cast<std::int64_t>(train.size()));
+  result.head = train_head(graph, train, validation, transfer, threads, [&](std::size_t done, std::size_t) {
+    progress.update(static_cast<std::int64_t>(std::min(done, train.size())));
+  });
+  if (validation) result.head_validated = count_correct(result.head->graph, *validation, threads);
+  return result.head->graph;
+}
+
+int train(const Options& options) {
+  check_options(options);
+  const auto begin = std::chrono::steady_clock::now();
+  Graph graph = load_model(options.model).graph;
+  open_image_extents(graph, options.preprocess);
+  const Preprocess preprocess = resolve_preprocess(options.preprocess, graph);
+  graph = opened_for(std::move(graph), preprocess);
+  const RunLock lock(options.output + ".lock");
+  const Threads threads(thread_count(options.common));
+  const Parts parts = open_parts(options);
+  const FittedImages train(parts.train, preprocess, threads);
+  std::optional<FittedImages> held_out;
+  if (parts.validation) held_out.emplace(*parts.validation, preprocess, threads);
+  const FittedImages* validation = held_out ? &*held_out : nullptr;
+  Result result{.options = options};
+  describe_images(result, parts, train, validation);
+  throw_if_interrupted();
+
+  graph = fit_new_head(result, graph, train, validation, threads);
+  store_preprocess(graph, preprocess, train.dataset().classes());
+  const std::string bytes = to_onnx(graph);
+  result.bytes = static_cast<std::int64_t>(bytes.size());
+  write_file_atomically(options.output, bytes);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (options.common.json) {
+    print_json(report_json(result));
+  } else {
+    report_text(result);
+  }
+  return kGood;
+}
+
+void declare_data(CLI::App& app, Options& options) {
+  const std::string group = "Data";
+  app.add_option("--validation", options.validation, "part of each class that validates, chosen by the seed")
+      ->group(group)
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  app.add_option("--eval", options.evaluation, "validate on this data instead")
+      ->group(group)
+      ->type_name("DATA");
+  app.add_option("--per-class", options.per_class,
+                 "only classes with so many images, and the first so many of each by name")
+      ->group(group)
+      ->type_name("N");
+  app.add_option("--train-per-class", options.train_per_class,
+                 "with --per-class: the first so many train, the others validate")
+      ->group(group)
+      ->type_name("N");
+  app.add_option("--seed", options.seed, "decides splits, order and augmentation")
+      ->group(group)
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void declare_head(CLI::App& app, Options& options) {
+  const std::string group = "The new head, on the frozen network";
+  app.add_option("--head", options.head, "linear, ridge, centroid or arcface")
+      ->group(group)
+      ->capture_default_str();
+  app.add_option("--penalty", options.penalty, "of linear: weight decay; of ridge: the penalty (0: chosen)")
+      ->group(group)
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--features-at", options.features_at, "value that the head reads (default: found)")
+      ->group(group)
+      ->type_name("VALUE");
+  app.add_option("--backbone", options.backbone, "computes the features in int8 or float")
+      ->group(group)
+      ->check(CLI::IsMember({"int8", "float"}))
+      ->capture_default_str();
+  app.add_option("--features", options.feature_file,
+                 "keeps the features for the next time (default: OUTPUT.features; none: nowhere)")
+      ->group(group)
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("train", "Teach a network new classes from a folder of images");
+  command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
+  command->add_option("--data", options->data, "a folder per class, a CSV of file,class, or IDX files")
+      ->required()
+      ->type_name("DATA");
+  command->add_option("-o,--output", options->output, "the trained model")->required()->type_name("FILE");
+  declare_data(*command, *options);
+  declare_head(*command, *options);
+  declare_common(*command, options->common);
+  declare_preprocess(*command, options->preprocess);
+  command->footer(
+      "The network stays as it is; its last classifier is replaced by one for the classes of the images, "
+      "fitted to what "
+      "the\nnetwork gives for them in int8. An embedding network gets a classifier on top.\n"
+      "Examples:\n"
+      "  eke train base.onnx --data faces/ -o mine.onnx\n"
+      "  eke train face.onnx --data faces/ --head centroid -o mine.onnx\n"
+      "  eke train base.onnx --data faces/ --size 128 --head ridge --per-class 20 --train-per-class 10 -o "
+      "mine.onnx");
+  command->callback([options, &action] { action = [options] { return train(*options); }; });
+}
+
+}  // namespace eke::cli

@@ -1,0 +1,36 @@
+// A head for new classes on a frozen network: found, cut off, fitted to features computed in integers, put back.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "learn/features.h"
+#include "learn/fit_head.h"
+#include "learn/head.h"
+
+namespace eke {
+
+struct TransferOptions {
+  HeadOptions head = {};
+  std::string features_at = {};  // value that the head reads; empty: found by find_head
+  BackboneKind backbone = BackboneKind::int8;
+  std::string feature_file =
+      {};  // where features are kept; empty: nowhere. A second file, for the validation images,
+           // stands beside it.
+};
+
+struct Transferred {
+  Graph graph;  // the float network with the new head: logits
+  HeadPlace place;
+  std::size_t feature_size = 0;
+  bool features_from_disk = false;
+  double feature_seconds = 0, head_seconds = 0;
+  std::size_t train_correct = 0;                       // of the training images, by the features
+  std::optional<std::size_t> validation_correct = {};  // of the validation images, by the features
+};
+
+// `graph` takes images as `train` are preprocessed. `validation` may be null.
+Transferred train_head(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+                       const TransferOptions& options, const Threads& threads, const OnImages& progress = {});
+
+}  // namespace eke

@@ -1,0 +1,74 @@
+// eke train on images whose classes a network can tell apart.
+#include <fstream>
+
+#include "fixture.h"
+
+namespace eke::test {
+namespace {
+
+const std::string kTrainRaw = " --normalization raw";
+
+class TrainTest : public CliTest {};
+
+TEST_F(TrainTest, EveryHeadLearnsAndTheModelCarriesItsClasses) {
+  for (const std::string head : {"linear", "ridge", "centroid", "arcface"}) {
+    SCOPED_TRACE(head);
+    const nlohmann::json report =
+        json("train net.onnx --data data -o mine.onnx --json --head " + head + kTrainRaw);
+    EXPECT_EQ(report["classes"], 2);
+    EXPECT_EQ(report["train_images"], 32);
+    EXPECT_EQ(report["head"]["validation"]["correct"], 8);
+    EXPECT_EQ(report["head"]["backbone"], "int8");
+    EXPECT_EQ(json("eval mine.onnx --data data --json")["top1"]["accuracy"], 1.0);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mine.onnx.lock"));
+}
+
+TEST_F(TrainTest, FeaturesComeFromDiskTheSecondTime) {
+  const std::string command = "train net.onnx --data data -o mine.onnx --json" + kTrainRaw;
+  EXPECT_EQ(json(command)["head"]["features_from_disk"], false);
+  EXPECT_EQ(json(command)["head"]["features_from_disk"], true);
+  EXPECT_EQ(json(command + " --seed 2")["head"]["features_from_disk"], false);
+  EXPECT_EQ(json(command + " --backbone float --features none")["head"]["features_from_disk"], false);
+}
+
+TEST_F(TrainTest, SplitsByNumbersGoWithEval) {
+  const std::string split = " --per-class 20 --train-per-class 15";
+  const nlohmann::json report = json("train net.onnx --data data -o mine.onnx --json" + split + kTrainRaw);
+  EXPECT_EQ(report["train_images"], 30);
+  EXPECT_EQ(report["validation_images"], 10);
+  EXPECT_EQ(json("eval mine.onnx --data data --json" + split)["images"], 10);
+}
+
+TEST_F(TrainTest, UnreadableImagesAreSkippedAndListed) {
+  std::ofstream(folder_ / "data/left/broken.jpg") << "this is no image";
+  const nlohmann::json report = json("train net.onnx --data data -o mine.onnx --json" + kTrainRaw);
+  ASSERT_EQ(report["unreadable_images"].size(), 1u);
+  EXPECT_NE(report["unreadable_images"][0].get<std::string>().find("broken.jpg"), std::string::npos);
+}
+
+TEST_F(TrainTest, SaysWhatIsWrong) {
+  const struct {
+    const char* arguments;
+    int code;
+    std::vector<std::string> words;
+  } kCases[] = {
+      {"train net.onnx --data plain -o mine.onnx --normalization raw", 1, {"classes"}},
+      {"train net.onnx --data data -o no/such/folder/mine.onnx --normalization raw", 1, {"no/such/folder"}},
+      {"train net.onnx --data data -o mine.onnx --normalization raw --head tree", 2, {"tree", "ridge"}},
+      {"train net.onnx --data data -o mine.onnx --normalization raw --per-class 5", 2, {"--train-per-class"}},
+      {"train net.onnx --data data -o mine.onnx --normalization raw --per-class 500 --train-per-class 3",
+       1,
+       {"500"}},
+      {"train net.onnx --data data -o mine.onnx --normalization raw --features-at nothing", 1, {"nothing"}},
+      {"train net.onnx --data data -o mine.onnx", 2, {"--normalization"}},
+  };
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(c.arguments);
+    expect_error(eke(c.arguments), c.code, c.words);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mine.onnx"));
+}
+
+}  // namespace
+}  // namespace eke::test
