@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <string_view>
 #include <vector>
 
 #include "base/isa.h"
@@ -68,11 +69,14 @@ struct Product {
   int m, n, taps, k;
 };
 constexpr Product kProducts[] = {
+    {3136, 64, 9, 64},   // 3x3 of ResNet at 56x56
     {784, 128, 9, 128},  // 3x3 of ResNet at 28x28
     {49, 512, 9, 512},   // 3x3 of ResNet at 7x7
     {196, 256, 1, 256},  // 1x1
+    {49, 512, 1, 2048},  // 1x1 of ResNet at 7x7
     {3136, 256, 1, 64},  // 1x1, requantization weighs
     {12544, 96, 1, 16},  // expansion of MobileNetV2 at 112x112
+    {3136, 24, 1, 96},   // projection at 56x56
     {49, 320, 1, 960},   // projection of MobileNetV2 at 7x7
     {12544, 64, 7, 21},  // 7x7 on three channels, a kernel row as one tap
     {1, 1000, 1, 2048},  // classifier
@@ -128,51 +132,83 @@ void bench_gemm_f32(const GemmF32Kernel& kernel, const Product& p) {
   print(kernel.name, shape_of(p), work_of(p), measure([&] { kernel.run(a); }), "GMAC/s");
 }
 
-// A row of pixels, square kernels, stride 1.
+// A row of pixels, square kernels.
 struct Depthwise {
-  int width, channels, side;
+  int width, channels, side, step;
 };
-constexpr Depthwise kDepthwise[] = {{56, 96, 3}, {28, 144, 3}, {28, 192, 3}, {14, 576, 3},
-                                    {7, 960, 3}, {14, 240, 5}, {56, 16, 3}};
+constexpr Depthwise kDepthwise[] = {{112, 32, 3, 1}, {56, 96, 3, 2}, {28, 144, 3, 1}, {28, 192, 3, 1},
+                                    {14, 576, 3, 1}, {7, 960, 3, 1}, {14, 240, 5, 1}, {7, 96, 5, 2},
+                                    {56, 16, 3, 2},  {1, 512, 7, 1}};
 
 void bench_dwconv(const DwconvU8S8Kernel& kernel, const Depthwise& d) {
-  const int taps = d.side * d.side, columns = d.width + d.side;
+  const int taps = d.side * d.side, columns = (d.width - 1) * d.step + d.side;
   Memory<std::uint8_t> x(size(columns) * size(d.side) * size(d.channels), 3),
       out(size(d.width) * size(d.channels));
   std::vector<const std::uint8_t*> rows;
   for (int c = 0; c < columns; ++c)
     for (int r = 0; r < d.side; ++r) rows.push_back(x.data() + std::ptrdiff_t{r * columns + c} * d.channels);
   Memory<std::int8_t> weights(size(d.channels) * size(taps), 1),
-      packed(packed_bytes(kernel, size(d.channels), size(taps)));
+      packed(packed_bytes(kernel, size(d.channels), size(taps), size(d.side)));
   Memory<std::int32_t> bias(size(d.channels) + kChannelSlack);
   Memory<float> scale(size(d.channels) + kChannelSlack, 0.01f);
-  pack(kernel, size(d.channels), size(taps), weights.data(), packed.data());
+  pack(kernel, size(d.channels), size(taps), size(d.side), weights.data(), packed.data());
   DwconvU8S8Args a;
   a.rows = rows.data();
-  a.row_stride = d.side;
-  a.pixels = d.width, a.channels = d.channels, a.taps = taps;
+  a.row_stride = std::ptrdiff_t{d.step} * d.side;
+  a.pixels = d.width, a.channels = d.channels, a.taps = taps, a.column = d.side;
   a.weights = packed.data();
   a.epilogue.bias = bias.data();
   a.epilogue.scale = scale.data();
   a.epilogue.hi = 255;
   a.out = out.data();
   a.out_stride = d.channels;
-  print(kernel.name, fmt::format("{} x {}, {}x{}", d.width, d.channels, d.side, d.side),
+  print(kernel.name, fmt::format("{} x {}, {}x{}, step {}", d.width, d.channels, d.side, d.side, d.step),
+        static_cast<double>(d.width) * d.channels, measure([&] { kernel.run(a); }), "G outputs/s");
+}
+
+void bench_dwconv(const DwconvF32Kernel& kernel, const Depthwise& d) {
+  const int taps = d.side * d.side, columns = (d.width - 1) * d.step + d.side;
+  Memory<float> x(size(columns) * size(d.side) * size(d.channels), 0.5f),
+      out(size(d.width) * size(d.channels));
+  std::vector<const float*> rows;
+  for (int c = 0; c < columns; ++c)
+    for (int r = 0; r < d.side; ++r) rows.push_back(x.data() + std::ptrdiff_t{r * columns + c} * d.channels);
+  Memory<float> weights(size(d.channels) * size(taps), 0.25f),
+      packed(packed_bytes(kernel, size(d.channels), size(taps)) / sizeof(float));
+  Memory<float> bias(size(d.channels) + kChannelSlack);
+  pack(kernel, size(d.channels), size(taps), weights.data(), packed.data());
+  DwconvF32Args a;
+  a.rows = rows.data();
+  a.row_stride = std::ptrdiff_t{d.step} * d.side;
+  a.pixels = d.width, a.channels = d.channels, a.taps = taps, a.column = d.side;
+  a.weights = packed.data();
+  a.bias = bias.data();
+  a.out = out.data();
+  a.out_stride = d.channels * static_cast<std::ptrdiff_t>(sizeof(float));
+  print(kernel.name, fmt::format("{} x {}, {}x{}, step {}", d.width, d.channels, d.side, d.side, d.step),
         static_cast<double>(d.width) * d.channels, measure([&] { kernel.run(a); }), "G outputs/s");
 }
 
 }  // namespace
 }  // namespace eke::kernels
 
-int main() {
+// The optional argument picks the rows whose name contains it.
+int main(int argc, char** argv) {
   using namespace eke::kernels;
+  const std::string_view wanted = argc > 1 ? argv[1] : "";
+  const auto chosen = [&](const auto& kernel) {
+    return runs_here(kernel.isa) && kernel.name.find(wanted) != std::string_view::npos;
+  };
   for (const auto& kernel : gemm_u8s8_kernels())
     for (const auto& p : kProducts)
-      if (runs_here(kernel.isa)) bench_gemm_u8s8(kernel, p);
+      if (chosen(kernel)) bench_gemm_u8s8(kernel, p);
   for (const auto& kernel : gemm_f32_kernels())
     for (const auto& p : kProducts)
-      if (runs_here(kernel.isa)) bench_gemm_f32(kernel, p);
+      if (chosen(kernel)) bench_gemm_f32(kernel, p);
   for (const auto& kernel : dwconv_u8s8_kernels())
     for (const auto& d : kDepthwise)
-      if (runs_here(kernel.isa)) bench_dwconv(kernel, d);
+      if (chosen(kernel)) bench_dwconv(kernel, d);
+  for (const auto& kernel : dwconv_f32_kernels())
+    for (const auto& d : kDepthwise)
+      if (chosen(kernel)) bench_dwconv(kernel, d);
 }

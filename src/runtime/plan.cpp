@@ -19,6 +19,7 @@ constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 struct Place {
   std::size_t offset = kNowhere;
   const void* constant = nullptr;
+  std::size_t shift = 0;  // bytes into the slot
 };
 
 }  // namespace
@@ -27,13 +28,15 @@ struct CompiledStep {
   std::unique_ptr<Step> step;
   std::vector<Place> in, out;
   std::vector<std::size_t> observed;  // indexes into PlanState::observed that are ready after this step
+  std::size_t direct_input =
+      kNowhere;  // the plan's input that is read where the caller has it, as its only operand
 };
 
 struct PlanState {
   std::vector<CompiledStep> steps;
   std::vector<StepInfo> info;
   std::vector<Type> input_types, output_types;
-  std::vector<std::size_t> input_offsets;
+  std::vector<std::size_t> input_offsets;  // kNowhere: read where the caller has it
   std::vector<Place> outputs;
   struct Watch {
     Type type;
@@ -59,6 +62,7 @@ class Compiler {
         state_(std::make_shared<PlanState>()) {}
 
   std::shared_ptr<PlanState> run() {
+    find_slices();
     for (ValueId id : graph_.inputs) located_[{id, Layout::plain}] = add_slot(graph_[id].type, -1);
     for (const Node& node : graph_.nodes)
       with_context([&] { return fmt::format("node '{}' ({})", node.name, op_name(node.op)); },
@@ -126,6 +130,32 @@ class Compiler {
     state_->info.push_back(std::move(info));
   }
 
+  // Values that are made in their place in the result of a Concat of channels, by that result.
+  void find_slices() {
+    const auto producer = producers(graph_);
+    const auto readers = consumers(graph_);
+    for (const Node& node : graph_.nodes) {
+      const auto* concat = std::get_if<op::Concat>(&node.op);
+      const Type& y = graph_[node.out[0]].type;
+      if (concat == nullptr || y.shape.rank() != 4 || (concat->axis != 1 && concat->axis != -3)) continue;
+      const auto fits = [&](ValueId id) {
+        const int index = producer[static_cast<std::size_t>(id)];
+        if (index < 0 || readers[static_cast<std::size_t>(id)].size() != 1 || is_graph_output(graph_, id))
+          return false;
+        const Node& source = graph_.nodes[static_cast<std::size_t>(index)];
+        return graph_[id].type.quant == y.quant && graph_[id].type.dtype == y.dtype &&
+               choose({graph_, source, isa_}).slices;
+      };
+      if (is_graph_output(graph_, node.out[0]) || !std::all_of(node.in.begin(), node.in.end(), fits))
+        continue;
+      std::int64_t channel = 0;
+      for (ValueId id : node.in) {
+        slices_[id] = {node.out[0], static_cast<std::size_t>(channel) * size_of(y.dtype)};
+        channel += graph_[id].type.shape[1];
+      }
+    }
+  }
+
   const Tactic& choose(const Query& query) const {
     if (options_.reference_only) return reference_tactic();
     for (const Tactic& tactic : tactics(query.node.op))
@@ -151,6 +181,10 @@ class Compiler {
     Query query{graph_, node, isa_};
     const Tactic& tactic = choose(query);
     query.layout = layout_for(tactic, node);
+    if (const auto slice = slices_.find(node.out[0]); slice != slices_.end())
+      query.pixel_channels = graph_[slice->second.whole].type.shape[1];
+    else if (!node.in.empty() && slices_.contains(node.in[0]) && slices_.at(node.in[0]).whole == node.out[0])
+      return;  // a Concat whose operands have been made in their places
     Prepared prepared = tactic.prepare(query);
     Operands in;
     for (ValueId id : node.in) {
@@ -169,12 +203,21 @@ class Compiler {
         out.push_back(kNowhere);
         continue;
       }
-      out.push_back(add_slot(graph_[id].type, next_step()));
-      located_[{id, layout_of(id, query.layout)}] = out.back();
+      out.push_back(slices_.contains(id) ? whole_slot(slices_.at(id).whole)
+                                         : add_slot(graph_[id].type, next_step()));
+      if (!slices_.contains(id)) located_[{id, layout_of(id, query.layout)}] = out.back();
     }
     add_step(std::move(prepared.step), in, out,
              {node.name, std::string(op_name(node.op)), std::move(prepared.tactic), note(node, prepared.note),
               query.out(), cost_of(graph_, node)});
+    if (slices_.contains(node.out[0])) state_->steps.back().out[0].shift = slices_.at(node.out[0]).shift;
+  }
+
+  // The slot of the result of a Concat, from the first step on that writes into it.
+  std::size_t whole_slot(ValueId whole) {
+    const auto found = located_.find({whole, Layout::nhwc});
+    if (found != located_.end()) return found->second;
+    return located_[{whole, Layout::nhwc}] = add_slot(graph_[whole].type, next_step());
   }
 
   std::string note(const Node& node, const std::string& own) const {
@@ -205,20 +248,48 @@ class Compiler {
       if (output.offset != kNowhere) touch(output.offset, next_step());
   }
 
+  // Inputs that only such steps read as read exactly need no copy in the arena.
+  void find_direct_inputs() {
+    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
+      const std::size_t slot = located_.at({graph_.inputs[i], Layout::plain});
+      std::vector<CompiledStep*> readers;
+      bool direct = !is_watched(slot);
+      for (CompiledStep& step : state_->steps) {
+        const bool reads =
+            std::any_of(step.in.begin(), step.in.end(), [&](const Place& p) { return p.offset == slot; });
+        if (!reads) continue;
+        direct = direct && step.in.size() == 1 && step.step->reads_exactly();
+        readers.push_back(&step);
+      }
+      if (!direct) continue;
+      slots_[slot].interval.bytes = 0;
+      direct_inputs_.push_back(i);
+      for (CompiledStep* step : readers) step->direct_input = i;
+    }
+  }
+
+  bool is_watched(std::size_t slot) const {
+    const auto is_slot = [&](const auto& place) { return place.offset == slot; };
+    return std::any_of(state_->outputs.begin(), state_->outputs.end(), is_slot) ||
+           std::any_of(state_->observed.begin(), state_->observed.end(), is_slot);
+  }
+
   // From slots to offsets in the arena.
   void place_slots() {
+    find_direct_inputs();
     std::vector<Interval> intervals;
     for (const Slot& slot : slots_) intervals.push_back(slot.interval);
     const Placement placement = place(intervals);
-    const auto resolve = [&](std::size_t& slot) {
-      if (slot != kNowhere) slot = placement.offsets[slot];
+    const auto resolve = [&](std::size_t& slot, std::size_t shift = 0) {
+      if (slot != kNowhere) slot = placement.offsets[slot] + shift;
     };
     for (ValueId id : graph_.inputs)
       state_->input_offsets.push_back(placement.offsets[located_.at({id, Layout::plain})]);
+    for (std::size_t i : direct_inputs_) state_->input_offsets[i] = kNowhere;
     for (std::size_t w = 0; w < state_->observed.size(); ++w) watch(w);
     for (CompiledStep& step : state_->steps) {
       for (Place& place : step.in) resolve(place.offset);
-      for (Place& place : step.out) resolve(place.offset);
+      for (Place& place : step.out) resolve(place.offset, place.shift);
     }
     for (Place& output : state_->outputs) resolve(output.offset);
     for (auto& watched : state_->observed) resolve(watched.offset);
@@ -260,16 +331,35 @@ class Compiler {
   std::shared_ptr<PlanState> state_;
   std::vector<Slot> slots_;
   std::map<std::pair<ValueId, Layout>, std::size_t> located_;
+  std::vector<std::size_t> direct_inputs_;
+  struct Slice {
+    ValueId whole;
+    std::size_t shift;  // bytes
+  };
+  std::map<ValueId, Slice> slices_;
 };
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 void copy_inputs(const PlanState& state, std::span<const TensorView> inputs, std::byte* arena) noexcept {
   for (std::size_t i = 0; i < state.input_offsets.size(); ++i) {
+    if (state.input_offsets[i] == kNowhere) continue;
     const Type& type = state.input_types[i];
     std::memcpy(arena + state.input_offsets[i], inputs[i].data,
                 size_of(type.dtype) * static_cast<std::size_t>(type.shape.count()));
   }
+}
+
+void run_step(const PlanState& state, std::size_t index, std::span<const TensorView> inputs,
+              Scratch& scratch) noexcept {
+  const CompiledStep& step = state.steps[index];
+  StepArgs args = scratch.args(index);
+  const std::byte* direct[1];
+  if (step.direct_input != kNowhere) {
+    direct[0] = static_cast<const std::byte*>(inputs[step.direct_input].data);
+    args.in = direct;
+  }
+  step.step->run(args);
 }
 
 void copy_outputs(const PlanState& state, std::span<const MutTensorView> outputs,
@@ -308,7 +398,7 @@ std::size_t Plan::weight_bytes() const noexcept { return state_->weight_bytes; }
 void Plan::run(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
                Scratch& scratch) const noexcept {
   copy_inputs(*state_, inputs, scratch.arena());
-  for (std::size_t i = 0; i < state_->steps.size(); ++i) state_->steps[i].step->run(scratch.args(i));
+  for (std::size_t i = 0; i < state_->steps.size(); ++i) run_step(*state_, i, inputs, scratch);
   copy_outputs(*state_, outputs, scratch.arena());
 }
 
@@ -322,7 +412,7 @@ void Plan::run_observed(std::span<const TensorView> inputs, std::span<const MutT
   copy_inputs(*state_, inputs, scratch.arena());
   for (std::size_t index : state_->observed_inputs) show(index);
   for (std::size_t i = 0; i < state_->steps.size(); ++i) {
-    state_->steps[i].step->run(scratch.args(i));
+    run_step(*state_, i, inputs, scratch);
     for (std::size_t index : state_->steps[i].observed) show(index);
   }
   copy_outputs(*state_, outputs, scratch.arena());
@@ -334,7 +424,7 @@ void Plan::run_timed(std::span<const TensorView> inputs, std::span<const MutTens
   copy_inputs(*state_, inputs, scratch.arena());
   for (std::size_t i = 0; i < state_->steps.size(); ++i) {
     const auto start = Clock::now();
-    state_->steps[i].step->run(scratch.args(i));
+    run_step(*state_, i, inputs, scratch);
     step_ns[i] += std::chrono::nanoseconds(Clock::now() - start).count();
   }
   copy_outputs(*state_, outputs, scratch.arena());

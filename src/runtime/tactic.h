@@ -31,6 +31,8 @@ class Step {
   virtual void run(const StepArgs& args) const noexcept = 0;
   virtual std::size_t scratch_bytes(int threads) const noexcept { return threads * std::size_t{0}; }
   virtual std::size_t weight_bytes() const noexcept { return 0; }
+  // True when no byte past the end of an input is read, so that a caller's buffer may serve as it is.
+  virtual bool reads_exactly() const noexcept { return false; }
 };
 
 // A node with all that a tactic may ask about it.
@@ -39,6 +41,9 @@ struct Query {
   const Node& node;
   Isa isa = Isa::scalar;
   Layout layout = Layout::plain;  // of rank-4 inputs and outputs, in prepare()
+  // Channels from one pixel of the output to the next, in prepare() of a tactic with `slices`: more than it has
+  // where it is a slice of a wider tensor.
+  std::int64_t pixel_channels = 0;
 
   std::size_t inputs() const noexcept { return node.in.size(); }
   bool has(std::size_t i) const noexcept { return i < node.in.size() && node.in[i] != kNoValue; }
@@ -61,6 +66,7 @@ struct Tactic {
   LayoutNeed layout;
   bool (*legal)(const Query&);
   Prepared (*prepare)(const Query&);
+  bool slices = false;  // can write its NHWC output into a slice of the channels of a wider tensor
 };
 
 // Best first; the last is the reference.

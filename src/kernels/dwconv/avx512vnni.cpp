@@ -15,30 +15,36 @@ template <int L>
 struct Block;
 
 template <>
-struct Block<4> {
-  using V = __m512i;
-  using F = __m512;
-  using Mask = __mmask64;
-  static V load(const void* p) noexcept { return _mm512_loadu_si512(p); }
-  static F load_floats(const float* p) noexcept { return _mm512_loadu_ps(p); }
-  static void store(void* p, V x) noexcept { _mm512_storeu_si512(p, x); }
-  static void store_bytes(void* p, Mask mask, V x) noexcept { _mm512_mask_storeu_epi8(p, mask, x); }
-  static V zero() noexcept { return _mm512_setzero_si512(); }
-  static F set(float x) noexcept { return _mm512_set1_ps(x); }
-  static V set16(int x) noexcept { return _mm512_set1_epi16(static_cast<short>(x)); }
-  static V lo8(V a, V b) noexcept { return _mm512_unpacklo_epi8(a, b); }
-  static V hi8(V a, V b) noexcept { return _mm512_unpackhi_epi8(a, b); }
-  static V lo16(V a, V b) noexcept { return _mm512_unpacklo_epi16(a, b); }
-  static V hi16(V a, V b) noexcept { return _mm512_unpackhi_epi16(a, b); }
-  static V dot(V acc, V x, V w) noexcept { return _mm512_dpbusd_epi32(acc, x, w); }
-  static V words(V a, V b) noexcept { return _mm512_packs_epi32(a, b); }
-  static V bytes(V a, V b) noexcept { return _mm512_packus_epi16(a, b); }
-  static V shift(V x, V lo, V zero) noexcept { return _mm512_add_epi16(_mm512_max_epi16(x, lo), zero); }
+struct Block<1> {
+  using V = __m128i;
+  using F = __m128;
+  using Mask = __mmask16;
+  static constexpr int kChannels = 16, kPixels = 1;
+  static V part(const std::int32_t* p) noexcept { return load(p); }
+  static F floats(V x) noexcept { return _mm_castsi128_ps(x); }
+  static V load(const void* p) noexcept { return _mm_loadu_si128(static_cast<const V*>(p)); }
+  static V row(const std::uint8_t* const* rows, std::ptrdiff_t, int c) noexcept { return load(*rows + c); }
+  static V weights(const void* p) noexcept { return load(p); }
+  static void store(void* p, V x) noexcept { _mm_storeu_si128(static_cast<V*>(p), x); }
+  static void store_bytes(char* p, std::ptrdiff_t, Mask mask, V x) noexcept {
+    _mm_mask_storeu_epi8(p, mask, x);
+  }
+  static V zero() noexcept { return _mm_setzero_si128(); }
+  static F set(float x) noexcept { return _mm_set1_ps(x); }
+  static V set16(int x) noexcept { return _mm_set1_epi16(static_cast<short>(x)); }
+  static V lo8(V a, V b) noexcept { return _mm_unpacklo_epi8(a, b); }
+  static V hi8(V a, V b) noexcept { return _mm_unpackhi_epi8(a, b); }
+  static V lo16(V a, V b) noexcept { return _mm_unpacklo_epi16(a, b); }
+  static V hi16(V a, V b) noexcept { return _mm_unpackhi_epi16(a, b); }
+  static V dot(V acc, V x, V w) noexcept { return _mm_dpbusd_epi32(acc, x, w); }
+  static V words(V a, V b) noexcept { return _mm_packs_epi32(a, b); }
+  static V bytes(V a, V b) noexcept { return _mm_packus_epi16(a, b); }
+  static V shift(V x, V lo, V zero) noexcept { return _mm_add_epi16(_mm_max_epi16(x, lo), zero); }
   static F pick_negative(V acc, F yes, F no) noexcept {
-    return _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), no, yes);
+    return _mm_mask_blend_ps(_mm_movepi32_mask(acc), no, yes);
   }
   static V scaled(V acc, F scale, F hi) noexcept {
-    return _mm512_cvtps_epi32(_mm512_min_ps(hi, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale)));
+    return _mm_cvtps_epi32(_mm_min_ps(hi, _mm_mul_ps(_mm_cvtepi32_ps(acc), scale)));
   }
 };
 template <>
@@ -46,10 +52,20 @@ struct Block<2> {
   using V = __m256i;
   using F = __m256;
   using Mask = __mmask32;
+  static constexpr int kChannels = 32, kPixels = 1;
+  // Four numbers of each group of sixteen.
+  static V part(const std::int32_t* p) noexcept {
+    const V low = _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_inserti128_si256(low, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)), 1);
+  }
+  static F floats(V x) noexcept { return _mm256_castsi256_ps(x); }
   static V load(const void* p) noexcept { return _mm256_loadu_si256(static_cast<const V*>(p)); }
-  static F load_floats(const float* p) noexcept { return _mm256_loadu_ps(p); }
+  static V row(const std::uint8_t* const* rows, std::ptrdiff_t, int c) noexcept { return load(*rows + c); }
+  static V weights(const void* p) noexcept { return load(p); }
   static void store(void* p, V x) noexcept { _mm256_storeu_si256(static_cast<V*>(p), x); }
-  static void store_bytes(void* p, Mask mask, V x) noexcept { _mm256_mask_storeu_epi8(p, mask, x); }
+  static void store_bytes(char* p, std::ptrdiff_t, Mask mask, V x) noexcept {
+    _mm256_mask_storeu_epi8(p, mask, x);
+  }
   static V zero() noexcept { return _mm256_setzero_si256(); }
   static F set(float x) noexcept { return _mm256_set1_ps(x); }
   static V set16(int x) noexcept { return _mm256_set1_epi16(static_cast<short>(x)); }
@@ -69,68 +85,87 @@ struct Block<2> {
   }
 };
 template <>
-struct Block<1> {
-  using V = __m128i;
-  using F = __m128;
-  using Mask = __mmask16;
-  static V load(const void* p) noexcept { return _mm_loadu_si128(static_cast<const V*>(p)); }
-  static F load_floats(const float* p) noexcept { return _mm_loadu_ps(p); }
-  static void store(void* p, V x) noexcept { _mm_storeu_si128(static_cast<V*>(p), x); }
-  static void store_bytes(void* p, Mask mask, V x) noexcept { _mm_mask_storeu_epi8(p, mask, x); }
-  static V zero() noexcept { return _mm_setzero_si128(); }
-  static F set(float x) noexcept { return _mm_set1_ps(x); }
-  static V set16(int x) noexcept { return _mm_set1_epi16(static_cast<short>(x)); }
-  static V lo8(V a, V b) noexcept { return _mm_unpacklo_epi8(a, b); }
-  static V hi8(V a, V b) noexcept { return _mm_unpackhi_epi8(a, b); }
-  static V lo16(V a, V b) noexcept { return _mm_unpacklo_epi16(a, b); }
-  static V hi16(V a, V b) noexcept { return _mm_unpackhi_epi16(a, b); }
-  static V dot(V acc, V x, V w) noexcept { return _mm_dpbusd_epi32(acc, x, w); }
-  static V words(V a, V b) noexcept { return _mm_packs_epi32(a, b); }
-  static V bytes(V a, V b) noexcept { return _mm_packus_epi16(a, b); }
-  static V shift(V x, V lo, V zero) noexcept { return _mm_add_epi16(_mm_max_epi16(x, lo), zero); }
+struct Block<4> {
+  using V = __m512i;
+  using F = __m512;
+  using Mask = __mmask64;
+  static constexpr int kChannels = 64, kPixels = 1;
+  static V part(const std::int32_t* p) noexcept {
+    const V low = _mm512_castsi256_si512(Block<2>::part(p));
+    return _mm512_inserti64x4(low, Block<2>::part(p + 32), 1);
+  }
+  static F floats(V x) noexcept { return _mm512_castsi512_ps(x); }
+  static V load(const void* p) noexcept { return _mm512_loadu_si512(p); }
+  static V row(const std::uint8_t* const* rows, std::ptrdiff_t, int c) noexcept { return load(*rows + c); }
+  static V weights(const void* p) noexcept { return load(p); }
+  static void store(void* p, V x) noexcept { _mm512_storeu_si512(p, x); }
+  static void store_bytes(char* p, std::ptrdiff_t, Mask mask, V x) noexcept {
+    _mm512_mask_storeu_epi8(p, mask, x);
+  }
+  static V zero() noexcept { return _mm512_setzero_si512(); }
+  static F set(float x) noexcept { return _mm512_set1_ps(x); }
+  static V set16(int x) noexcept { return _mm512_set1_epi16(static_cast<short>(x)); }
+  static V lo8(V a, V b) noexcept { return _mm512_unpacklo_epi8(a, b); }
+  static V hi8(V a, V b) noexcept { return _mm512_unpackhi_epi8(a, b); }
+  static V lo16(V a, V b) noexcept { return _mm512_unpacklo_epi16(a, b); }
+  static V hi16(V a, V b) noexcept { return _mm512_unpackhi_epi16(a, b); }
+  static V dot(V acc, V x, V w) noexcept { return _mm512_dpbusd_epi32(acc, x, w); }
+  static V words(V a, V b) noexcept { return _mm512_packs_epi32(a, b); }
+  static V bytes(V a, V b) noexcept { return _mm512_packus_epi16(a, b); }
+  static V shift(V x, V lo, V zero) noexcept { return _mm512_add_epi16(_mm512_max_epi16(x, lo), zero); }
   static F pick_negative(V acc, F yes, F no) noexcept {
-    return _mm_mask_blend_ps(_mm_movepi32_mask(acc), no, yes);
+    return _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), no, yes);
   }
   static V scaled(V acc, F scale, F hi) noexcept {
-    return _mm_cvtps_epi32(_mm_min_ps(hi, _mm_mul_ps(_mm_cvtepi32_ps(acc), scale)));
+    return _mm512_cvtps_epi32(_mm512_min_ps(hi, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale)));
   }
 };
 
-// Entries c to c + 16 L - 1 of an array in the order of the parts.
-template <int L, class T>
-inline void order_parts(const T* array, T (&parts)[4][L][4]) noexcept {
-  for (int p = 0; p < 4; ++p)
-    for (int l = 0; l < L; ++l)
-      for (int i = 0; i < 4; ++i) parts[p][l][i] = array[16 * l + 4 * p + i];
-}
+// Two runs of pixels side by side, 32 channels of each: `second` is the distance of the runs, in pointers to rows or in bytes
+// of the output.
+struct Pair : Block<4> {
+  using Mask = __mmask32;
+  static constexpr int kChannels = 32, kPixels = 2;
+  static V twice(__m256i x) noexcept { return _mm512_broadcast_i64x4(x); }
+  static V part(const std::int32_t* p) noexcept { return twice(Block<2>::part(p)); }
+  static V row(const std::uint8_t* const* rows, std::ptrdiff_t second, int c) noexcept {
+    const V first = _mm512_castsi256_si512(Block<2>::load(rows[0] + c));
+    return _mm512_inserti64x4(first, Block<2>::load(rows[second] + c), 1);
+  }
+  static V weights(const void* p) noexcept { return twice(Block<2>::load(p)); }
+  static void store_bytes(char* p, std::ptrdiff_t second, Mask mask, V x) noexcept {
+    Block<2>::store_bytes(p, 0, mask, _mm512_castsi512_si256(x));
+    Block<2>::store_bytes(p + second, 0, mask, _mm512_extracti64x4_epi64(x, 1));
+  }
+};
 
 // The rounding and clamping of rules 3 and 4 for a block. The upper bound is applied in float, where all that
 // exceeds int32 lies above it; what lies below int32 converts to its least value, and the lower bound follows
 // in 16 bits.
-template <int L, bool Negative>
+template <class B, bool Negative>
 struct Requantize {
-  using B = Block<L>;
   using V = typename B::V;
   using F = typename B::F;
   F scale[4], negative[4], hi;
   V lo, zero;
   typename B::Mask mask;
+  std::ptrdiff_t second;
 
-  Requantize(const DwconvU8S8Args& a, int c) noexcept
+  Requantize(const DwconvU8S8Args& a, int c, int distance) noexcept
       : hi(B::set(a.epilogue.hi)),
         lo(B::set16(static_cast<int>(a.epilogue.lo))),
         zero(B::set16(a.epilogue.zero_point)),
-        mask(static_cast<typename B::Mask>(~std::uint64_t{0} >> (64 - min_int(a.channels - c, 16 * L)))) {
-    alignas(64) float parts[4][L][4];
-    order_parts<L>(a.epilogue.scale + c, parts);
-    for (int p = 0; p < 4; ++p) scale[p] = B::load_floats(&parts[p][0][0]);
-    if constexpr (Negative) {
-      order_parts<L>(a.epilogue.negative_scale + c, parts);
-      for (int p = 0; p < 4; ++p) negative[p] = B::load_floats(&parts[p][0][0]);
-    }
+        mask(static_cast<typename B::Mask>(~std::uint64_t{0} >> (64 - least(a.channels - c, B::kChannels)))),
+        second(distance * a.out_stride) {
+    for (int p = 0; p < 4; ++p) scale[p] = factors(a.epilogue.scale + c + 4 * p);
+    if constexpr (Negative)
+      for (int p = 0; p < 4; ++p) negative[p] = factors(a.epilogue.negative_scale + c + 4 * p);
   }
 
-  static int min_int(int a, int b) noexcept { return a < b ? a : b; }
+  static int least(int a, int b) noexcept { return a < b ? a : b; }
+  static F factors(const float* p) noexcept {
+    return B::floats(B::part(reinterpret_cast<const std::int32_t*>(p)));
+  }
 
   V value(V acc, int p) const noexcept {
     if constexpr (Negative) return B::scaled(acc, B::pick_negative(acc, negative[p], scale[p]), hi);
@@ -139,9 +174,9 @@ struct Requantize {
 
   // Packing undoes the order of the parts.
   void operator()(const V (&acc)[4], std::ptrdiff_t, char* out) const noexcept {
-    const V first = B::shift(B::words(value(acc[0], 0), value(acc[1], 1)), lo, zero);
-    const V second = B::shift(B::words(value(acc[2], 2), value(acc[3], 3)), lo, zero);
-    B::store_bytes(out, mask, B::bytes(first, second));
+    const V low = B::shift(B::words(value(acc[0], 0), value(acc[1], 1)), lo, zero);
+    const V high = B::shift(B::words(value(acc[2], 2), value(acc[3], 3)), lo, zero);
+    B::store_bytes(out, second, mask, B::bytes(low, high));
   }
 };
 
@@ -166,75 +201,164 @@ struct Finish {
   int width() const noexcept { return a.epilogue.output == OutputKind::u8 ? 1 : 4; }
 };
 
-// All pixels of the 16 * L channels from c on. Taps: their number where it is known, else 0.
-template <int L, int Taps, class Store>
-inline void block(const DwconvU8S8Args& a, int c, const std::int8_t* weights, const Store& store) noexcept {
-  using B = Block<L>;
+// The bytes of Rows (1 to 4) rows of 16 * L channels, interleaved; what stands in place of further rows meets zero
+// weights.
+template <class B, int Rows>
+[[gnu::always_inline]] inline void interleave(const std::uint8_t* const* rows, std::ptrdiff_t second, int c,
+                                              typename B::V (&quads)[4]) noexcept {
   using V = typename B::V;
-  const int taps = Taps ? Taps : a.taps;
-  alignas(64) std::int32_t parts[4][L][4];
-  order_parts<L>(a.epilogue.bias + c, parts);
+  const auto row = [&](int r) { return B::row(rows + r, second, c); };
+  const V x0 = row(0), x1 = Rows > 1 ? row(1) : x0;
+  const V lo01 = B::lo8(x0, x1), hi01 = B::hi8(x0, x1);
+  V lo23 = lo01, hi23 = hi01;
+  if constexpr (Rows > 2) {
+    const V x2 = row(2), x3 = Rows > 3 ? row(3) : x2;
+    lo23 = B::lo8(x2, x3), hi23 = B::hi8(x2, x3);
+  }
+  quads[0] = B::lo16(lo01, lo23), quads[1] = B::hi16(lo01, lo23);
+  quads[2] = B::lo16(hi01, hi23), quads[3] = B::hi16(hi01, hi23);
+}
+
+// Where the sums of all pixels of 16 * L channels start, and where they go.
+template <class B, class Store>
+struct Place {
+  using V = typename B::V;
+  const DwconvU8S8Args& a;
+  int c;
+  std::ptrdiff_t second;  // pointers from the first run of pixels to the second
+  const std::int8_t* weights;
+  const Store& store;
   V bias[4];
-  for (int p = 0; p < 4; ++p) bias[p] = B::load(parts[p]);
-  const int width = a.epilogue.output == OutputKind::u8 ? 1 : 4;
-  char* out = static_cast<char*>(a.out) + c * width;
-  for (int pixel = 0; pixel < a.pixels; ++pixel, out += a.out_stride) {
-    const std::uint8_t* const* rows = a.rows + pixel * a.row_stride;
-    const std::int8_t* w = weights;
-    V acc[4] = {bias[0], bias[1], bias[2], bias[3]};
-    const auto add = [&](V lo01, V hi01, V lo23, V hi23) {
-      acc[0] = B::dot(acc[0], B::lo16(lo01, lo23), B::load(w));
-      acc[1] = B::dot(acc[1], B::hi16(lo01, lo23), B::load(w + 16 * L));
-      acc[2] = B::dot(acc[2], B::lo16(hi01, hi23), B::load(w + 32 * L));
-      acc[3] = B::dot(acc[3], B::hi16(hi01, hi23), B::load(w + 48 * L));
-    };
-    int t = 0;
+
+  Place(const DwconvU8S8Args& args, int channel, int distance, const Store& to) noexcept
+      : a(args),
+        c(channel),
+        second(distance * args.row_stride),
+        weights(args.weights +
+                std::ptrdiff_t{channel} * (args.taps / args.column) * ((args.column + 3) / 4 * 4)),
+        store(to) {
+    for (int p = 0; p < 4; ++p) bias[p] = B::part(a.epilogue.bias + c + 4 * p);
+  }
+  void finish(const V (&acc)[4], std::ptrdiff_t pixel) const noexcept {
+    const int width = a.epilogue.output == OutputKind::u8 ? 1 : 4;
+    store(acc, pixel, static_cast<char*>(a.out) + pixel * a.out_stride + c * width);
+  }
+};
+
+// T pixels from `pixel` on whose windows of KH x KW start S columns apart: each column is interleaved once.
+template <int T, int KH, int KW, int S, class B, class Store>
+[[gnu::always_inline]] inline void tile(const Place<B, Store>& place, std::ptrdiff_t pixel) noexcept {
+  using V = typename B::V;
+  constexpr int kQuads = (KH + 3) / 4;
+  const std::uint8_t* const* rows = place.a.rows + pixel * (S * KH);
+  V acc[T][4];
 #pragma GCC unroll 8
-    for (; t + 4 <= taps; t += 4, w += 64 * L) {
-      const V x0 = B::load(rows[t] + c), x1 = B::load(rows[t + 1] + c);
-      const V x2 = B::load(rows[t + 2] + c), x3 = B::load(rows[t + 3] + c);
-      add(B::lo8(x0, x1), B::hi8(x0, x1), B::lo8(x2, x3), B::hi8(x2, x3));
+  for (int i = 0; i < T; ++i)
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) acc[i][p] = place.bias[p];
+  const auto add = [&](int column, int q, const V(&quads)[4]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < T; ++i) {
+      const int t = column - i * S;
+      if (t < 0 || t >= KW) continue;
+#pragma GCC unroll 4
+      for (int p = 0; p < 4; ++p)
+        acc[i][p] = B::dot(acc[i][p], quads[p],
+                           B::weights(place.weights + ((t * kQuads + q) * 4 + p) * B::kChannels));
     }
-    const V none = B::zero();
-    if (taps - t == 1) {
-      const V x0 = B::load(rows[t] + c);
-      add(B::lo8(x0, none), B::hi8(x0, none), none, none);
-    } else if (t < taps) {
-      const V x0 = B::load(rows[t] + c), x1 = B::load(rows[t + 1] + c);
-      const V x2 = t + 2 < taps ? B::load(rows[t + 2] + c) : none;
-      add(B::lo8(x0, x1), B::hi8(x0, x1), B::lo8(x2, none), B::hi8(x2, none));
+  };
+#pragma GCC unroll 16
+  for (int column = 0; column < (T - 1) * S + KW; ++column, rows += KH) {
+    V quads[4];
+    interleave<B, (KH < 4 ? KH : 4)>(rows, place.second, place.c, quads);
+    add(column, 0, quads);
+    if constexpr (KH > 4) {
+      interleave<B, KH - 4>(rows + 4, place.second, place.c, quads);
+      add(column, 1, quads);
     }
-    store(acc, pixel, out);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < T; ++i) place.finish(acc[i], pixel + i);
+}
+
+// A last tile of less than four pixels starts earlier and makes some of them again.
+template <int KH, int KW, int S, class B, class Store>
+inline void window(const Place<B, Store>& place, int pixels) noexcept {
+  constexpr int kTile = 4;
+  int pixel = 0;
+  for (; pixel + kTile <= pixels; pixel += kTile) tile<kTile, KH, KW, S>(place, pixel);
+  if (pixel < pixels && pixels >= kTile) return tile<kTile, KH, KW, S>(place, pixels - kTile);
+  for (; pixel < pixels; ++pixel) tile<1, KH, KW, S>(place, pixel);
+}
+
+// Windows of any size, pixel by pixel.
+template <class B, class Store>
+inline void any_window(const Place<B, Store>& place) noexcept {
+  using V = typename B::V;
+  const DwconvU8S8Args& a = place.a;
+  for (int pixel = 0; pixel < a.pixels; ++pixel) {
+    const std::uint8_t* const* rows = a.rows + pixel * a.row_stride;
+    const std::int8_t* w = place.weights;
+    V acc[4] = {place.bias[0], place.bias[1], place.bias[2], place.bias[3]}, quads[4];
+    const auto add = [&] {
+      for (int p = 0; p < 4; ++p, w += B::kChannels) acc[p] = B::dot(acc[p], quads[p], B::weights(w));
+    };
+    for (int t = 0; t < a.taps; t += a.column, rows += a.column) {
+      int r = 0;
+      for (; r + 4 <= a.column; r += 4) interleave<B, 4>(rows + r, 0, place.c, quads), add();
+      if (a.column - r == 3) interleave<B, 3>(rows + r, 0, place.c, quads), add();
+      if (a.column - r == 2) interleave<B, 2>(rows + r, 0, place.c, quads), add();
+      if (a.column - r == 1) interleave<B, 1>(rows + r, 0, place.c, quads), add();
+    }
+    place.finish(acc, pixel);
   }
 }
 
-template <int L, int Taps>
+// All pixels, or two runs of `pixels` pixels. False where there is no code for a Pair.
+template <class B, class Store>
+inline bool run(const Place<B, Store>& place, int pixels) noexcept {
+  const DwconvU8S8Args& a = place.a;
+  if (is_window(a, 3, 3, 1)) return window<3, 3, 1>(place, pixels), true;
+  if (is_window(a, 3, 3, 2)) return window<3, 3, 2>(place, pixels), true;
+  if (is_window(a, 5, 5, 1)) return window<5, 5, 1>(place, pixels), true;
+  if (is_window(a, 5, 5, 2)) return window<5, 5, 2>(place, pixels), true;
+  if constexpr (B::kPixels == 1) return any_window(place), true;
+  return false;
+}
+
+template <class B, bool Negative>
+inline bool run(const DwconvU8S8Args& a, int c, int pixels, int distance) noexcept {
+  const Requantize<B, Negative> store(a, c, distance);
+  return run(Place<B, Requantize<B, Negative>>(a, c, distance, store), pixels);
+}
+
+template <class B>
+inline bool run(const DwconvU8S8Args& a, int c, int pixels, int distance) noexcept {
+  return a.epilogue.negative_scale ? run<B, true>(a, c, pixels, distance)
+                                   : run<B, false>(a, c, pixels, distance);
+}
+
+template <int L>
 inline void block(const DwconvU8S8Args& a, int c) noexcept {
-  const std::int8_t* weights = a.weights + std::ptrdiff_t{c} * ((a.taps + 3) / 4 * 4);
-  const Epilogue& e = a.epilogue;
-  if (e.output != OutputKind::u8 || e.residual.kind != ResidualKind::none)
-    return block<L, Taps>(a, c, weights, Finish<L>{a, c});
-  if (e.negative_scale) return block<L, Taps>(a, c, weights, Requantize<L, true>(a, c));
-  block<L, Taps>(a, c, weights, Requantize<L, false>(a, c));
-}
-
-template <int Taps>
-inline void blocks(const DwconvU8S8Args& a) noexcept {
-  int c = 0;
-  for (; c + 48 < a.channels; c += 64) block<4, Taps>(a, c);
-  if (c + 16 < a.channels) {
-    block<2, Taps>(a, c);
-    c += 32;
+  if (a.epilogue.output != OutputKind::u8 || a.epilogue.residual.kind != ResidualKind::none) {
+    const Finish<L> finish{a, c};
+    return any_window(Place<Block<L>, Finish<L>>(a, c, 0, finish));
   }
-  if (c < a.channels) block<1, Taps>(a, c);
+  constexpr int kLeast = 8;  // pixels, of which two runs of whole tiles can be made
+  if (L == 2 && a.pixels >= kLeast) {
+    const int half = (a.pixels + 1) / 2;
+    if (run<Pair>(a, c, half, a.pixels - half)) return;
+  }
+  run<Block<L>>(a, c, a.pixels, 0);
 }
 
 }  // namespace
 
 void dwconv_u8s8_64c_avx512vnni(const DwconvU8S8Args& a) noexcept {
-  if (a.taps == 9) return blocks<9>(a);
-  if (a.taps == 25) return blocks<25>(a);
-  blocks<0>(a);
+  int c = 0;
+  for (; c + 32 < a.channels; c += 64) block<4>(a, c);
+  if (c + 16 < a.channels) return block<2>(a, c);
+  if (c < a.channels) block<1>(a, c);
 }
 
 void dwconv_f32_16c_avx512vnni(const DwconvF32Args& a) noexcept { dwconv(a); }

@@ -33,9 +33,15 @@ std::size_t round_up(std::size_t x, std::size_t multiple) noexcept {
   return (x + multiple - 1) / multiple * multiple;
 }
 
+// The last block of a layout of quads is as wide as 64, 32 or 16 channels.
+std::size_t quad_channels(std::size_t channels) noexcept {
+  const std::size_t rest = channels % 64;
+  return channels - rest + (rest == 0 ? 0 : rest > 32 ? 64 : rest > 16 ? 32 : 16);
+}
+
 // Where the weight of channel c and tap t lies.
-std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, std::size_t c,
-                  std::size_t t) noexcept {
+std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, std::size_t column,
+                  std::size_t c, std::size_t t) noexcept {
   switch (layout) {
     case DwconvLayout::pairs: {
       const std::size_t in_block = c % 16, quad = in_block / 4;
@@ -43,16 +49,13 @@ std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, s
       return (c / 16 * round_up(taps, 2) + t / 2 * 2) * 16 + slot * 2 + t % 2;
     }
     case DwconvLayout::quads: {
-      const std::size_t padded = round_up(channels, 16), whole = padded / 64 * 64;
-      std::size_t first = c / 64 * 64, width = 64;
-      if (first == whole) {
-        width = padded % 64 >= 32 ? 32 : 16;
-        if (width == 32 && c >= whole + 32) first += 32, width = 16;
-      }
+      const std::size_t first = c / 64 * 64,
+                        width = std::min<std::size_t>(64, quad_channels(channels) - first);
       const std::size_t in_block = c - first, lanes = width / 16;
       const std::size_t part = in_block % 16 / 4, lane = in_block / 16;
-      return first * round_up(taps, 4) + t / 4 * 4 * width + ((part * lanes + lane) * 4 + in_block % 4) * 4 +
-             t % 4;
+      const std::size_t height = round_up(column, 4), slot = t / column * height + t % column;
+      return first * (taps / column) * height + slot / 4 * 4 * width +
+             ((part * lanes + lane) * 4 + in_block % 4) * 4 + slot % 4;
     }
     default:
       return t * channels + c;
@@ -64,12 +67,13 @@ std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, s
 std::span<const DwconvU8S8Kernel> dwconv_u8s8_kernels() noexcept { return kU8S8; }
 std::span<const DwconvF32Kernel> dwconv_f32_kernels() noexcept { return kF32; }
 
-std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps) noexcept {
+std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps,
+                         std::size_t column) noexcept {
   switch (kernel.layout) {
     case DwconvLayout::pairs:
       return round_up(channels, 16) * round_up(taps, 2);
     case DwconvLayout::quads:
-      return round_up(channels, 16) * round_up(taps, 4);
+      return quad_channels(channels) * (taps / column) * round_up(column, 4);
     default:
       return channels * taps;
   }
@@ -79,11 +83,12 @@ std::size_t packed_bytes(const DwconvF32Kernel&, std::size_t channels, std::size
   return round_up(channels, 16) * taps * sizeof(float);
 }
 
-void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, const std::int8_t* weights,
-          std::int8_t* packed) noexcept {
-  std::fill_n(packed, packed_bytes(kernel, channels, taps), std::int8_t{0});
+void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, std::size_t column,
+          const std::int8_t* weights, std::int8_t* packed) noexcept {
+  std::fill_n(packed, packed_bytes(kernel, channels, taps, column), std::int8_t{0});
   for (std::size_t c = 0; c < channels; ++c)
-    for (std::size_t t = 0; t < taps; ++t) packed[place(kernel.layout, channels, taps, c, t)] = *weights++;
+    for (std::size_t t = 0; t < taps; ++t)
+      packed[place(kernel.layout, channels, taps, column, c, t)] = *weights++;
 }
 
 void pack(const DwconvF32Kernel&, std::size_t channels, std::size_t taps, const float* weights,

@@ -2,7 +2,10 @@
 //
 //   out[i][c] = epilogue(bias[c] + sum over t of rows[i * row_stride + t][c] * weight[c][t])
 //
-// The packed layout belongs to the kernel: pack() of registry.h. A padding pixel is a pointer to a row of
+// The packed layout belongs to the kernel: pack() of registry.h. Taps are counted column by column: the window of
+// a pixel is taps / column columns of `column` rows each, and the next pixel's window starts row_stride / column
+// columns further on, so that neighbours share pointers (row_stride < taps) and kernels what they have made of a
+// column. A padding pixel is a pointer to a row of
 // zero points (u8) or zeros (f32). Rows are readable for kSlackBytes past their last channel.
 #pragma once
 
@@ -17,6 +20,7 @@ struct DwconvU8S8Args {
   const std::uint8_t* const* rows = nullptr;  // [pixels][row_stride], the first `taps` of each are used
   std::ptrdiff_t row_stride = 0;              // pointers from one pixel to the next; may be less than taps
   int pixels = 0, channels = 0, taps = 0;     // each at least 1
+  int column = 1;                             // divides taps and row_stride
   const std::int8_t* weights = nullptr;       // packed
   Epilogue epilogue;
   void* out = nullptr;            // [pixels][channels] of the epilogue's output kind
@@ -28,7 +32,7 @@ using DwconvU8S8Fn = void (*)(const DwconvU8S8Args&) noexcept;
 struct DwconvF32Args {
   const float* const* rows = nullptr;
   std::ptrdiff_t row_stride = 0;
-  int pixels = 0, channels = 0, taps = 0;
+  int pixels = 0, channels = 0, taps = 0, column = 1;
   const float* weights = nullptr;      // packed
   const float* bias = nullptr;         // required
   const float* slope = nullptr;        // null: none

@@ -10,22 +10,28 @@ using testing::KernelTest;
 
 struct Size {
   int pixels, channels, taps;
+  int column = 1, step = 1;  // rows of a column; columns from one pixel to the next
 };
 
 std::vector<Size> sizes() {
   std::vector<Size> result;
-  for (int channels = 1; channels <= 200; ++channels) result.push_back({2, channels, channels % 2 ? 9 : 25});
-  for (int taps = 1; taps <= 50; ++taps) result.push_back({3, 72, taps});
-  for (int pixels = 1; pixels <= 9; ++pixels) result.push_back({pixels, 33, 9});
+  for (int channels = 1; channels <= 200; ++channels)
+    result.push_back(channels % 2 ? Size{2, channels, 9, 3} : Size{2, channels, 25, 5});
+  for (int taps = 1; taps <= 50; ++taps) result.push_back({3, 72, taps, taps});
+  for (int pixels = 1; pixels <= 9; ++pixels)
+    for (int side : {3, 5, 7})
+      for (int step : {1, 2, 3}) result.push_back({pixels, 33 + 40 * (pixels % 3), side * side, side, step});
+  for (int rows = 1; rows <= 8; ++rows) result.push_back({5, 90, 3 * rows, rows, 3});
   return result;
 }
 
-// Pixels overlap as in a convolution of stride 1: the next pixel's pointers start one column later.
+// Pixels overlap as in a convolution: the next pixel's pointers start `step` columns later.
+int pointer_count(Size s) { return (s.pixels - 1) * s.step * s.column + s.taps; }
+
 template <class T>
-std::vector<const T*> overlapping(Size s, T* data, int row_stride) {
+std::vector<const T*> overlapping(Size s, T* data) {
   std::vector<const T*> pointers;
-  for (int i = 0; i < (s.pixels - 1) * row_stride + s.taps; ++i)
-    pointers.push_back(data + i * s.channels + i % 3);
+  for (int i = 0; i < pointer_count(s); ++i) pointers.push_back(data + i * s.channels + i % 3);
   return pointers;
 }
 
@@ -34,24 +40,24 @@ std::size_t count(int n) { return static_cast<std::size_t>(n); }
 class DwconvU8S8 : public KernelTest<DwconvU8S8Kernel> {
  protected:
   void compare(Size s, int variant, bool extreme) {
-    const int row_stride = s.taps > 2 ? 3 : 1;
-    Buffer<std::uint8_t> values(count(((s.pixels - 1) * row_stride + s.taps) * s.channels + 2), [&] {
+    Buffer<std::uint8_t> values(count(pointer_count(s) * s.channels + 2), [&] {
       return static_cast<std::uint8_t>(extreme ? uniform(0, 7) ? 255 : 0 : uniform(0, 255));
     });
     Buffer<std::int8_t> weights(count(s.channels * s.taps), [&] {
       return static_cast<std::int8_t>(extreme ? uniform(0, 7) ? 127 : -127 : uniform(-127, 127));
     });
     Epilogues epilogues(s.pixels, s.channels, (extreme ? 20000 : 4000) * s.taps, random);
-    const auto rows = overlapping(s, values.data(), row_stride);
+    const auto rows = overlapping(s, values.data());
     DwconvU8S8Args a;
     a.rows = rows.data();
-    a.row_stride = row_stride;
+    a.row_stride = s.step * s.column;
+    a.column = s.column;
     a.pixels = s.pixels, a.channels = s.channels, a.taps = s.taps;
     a.epilogue = epilogues.make(variant);
     a.out_stride = s.channels * (a.epilogue.output == OutputKind::u8 ? 1 : 4) + 4;
     const auto run = [&](const DwconvU8S8Kernel& kernel) {
-      Buffer<std::int8_t> packed(packed_bytes(kernel, count(s.channels), count(s.taps)));
-      pack(kernel, count(s.channels), count(s.taps), weights.data(), packed.data());
+      Buffer<std::int8_t> packed(packed_bytes(kernel, count(s.channels), count(s.taps), count(s.column)));
+      pack(kernel, count(s.channels), count(s.taps), count(s.column), weights.data(), packed.data());
       Buffer<std::int32_t> out(count(s.pixels) * static_cast<std::size_t>(a.out_stride) / 4 + 1);
       a.weights = packed.data();
       a.out = out.data();
@@ -70,12 +76,12 @@ TEST_P(DwconvU8S8, EqualsOracle) {
 
 TEST_P(DwconvU8S8, EveryEpilogueEqualsOracle) {
   for (int variant = 0; variant < Epilogues::kVariants; ++variant)
-    for (int taps : {9, 25, 5}) compare({3, 117, taps}, variant, false);
+    for (int side : {3, 5, 2}) compare({5, 117, side * side, side}, variant, false);
 }
 
 TEST_P(DwconvU8S8, DoesNotSaturateInside) {
   for (int variant : {0, 4, 10})
-    for (int taps : {2, 9, 25, 49}) compare({3, 85, taps}, variant, true);
+    for (int side : {2, 3, 5, 7}) compare({5, 85, side * side, side}, variant, true);
 }
 
 EKE_TEST_ROWS(DwconvU8S8, dwconv_u8s8_kernels());
@@ -84,15 +90,15 @@ class DwconvF32 : public KernelTest<DwconvF32Kernel> {
  protected:
   void compare(Size s, int variant) {
     const auto value = [&] { return real(-1.0f, 1.0f); };
-    const int row_stride = s.taps > 2 ? 3 : 1;
     const auto channels = count(s.channels);
-    Buffer<float> values(count(((s.pixels - 1) * row_stride + s.taps) * s.channels + 2), value),
+    Buffer<float> values(count(pointer_count(s) * s.channels + 2), value),
         weights(channels * count(s.taps), value), bias(channels + kChannelSlack, value),
         slope(channels + kChannelSlack, value), residual(count(s.pixels) * (channels + 3), value);
-    const auto rows = overlapping(s, values.data(), row_stride);
+    const auto rows = overlapping(s, values.data());
     DwconvF32Args a;
     a.rows = rows.data();
-    a.row_stride = row_stride;
+    a.row_stride = s.step * s.column;
+    a.column = s.column;
     a.pixels = s.pixels, a.channels = s.channels, a.taps = s.taps;
     a.bias = bias.data();
     if (variant & 1) a.slope = slope.data();

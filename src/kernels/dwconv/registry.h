@@ -10,14 +10,13 @@
 
 namespace eke::kernels {
 
-// How packed int8 weights lie; channels are padded with zeros to a multiple of 16, taps to a multiple of the
-// group.
+// How packed int8 weights lie; padded with zeros.
 enum class DwconvLayout : std::uint8_t {
   plain,  // [taps][channels]
   pairs,  // [channels/16][taps/2][16][2], the 16 channels in the order of 16-bit unpacking: 0-3, 8-11, 4-7,
           // 12-15
-  quads,  // blocks of 64, then 32, then 16 channels, each [taps/4][4][lanes][4 channels][4 taps]: lane l of
-          // part p holds the channels 16 l + 4 p ...
+  quads,  // blocks of 64 channels, the last one of 64, 32 or 16 (and padded to that), each [columns][column/4][4][lanes][4 channels][4 taps]: lane l
+          // of part p holds the channels 16 l + 4 p ...
 };
 
 struct DwconvU8S8Kernel {
@@ -42,13 +41,14 @@ inline const DwconvF32Kernel& select_dwconv_f32(Isa isa) noexcept {
   return select(dwconv_f32_kernels(), isa);
 }
 
-// Bytes of the packed weights of that many channels.
-std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps) noexcept;
+// Bytes of the packed weights of that many channels; `column` as in DwconvU8S8Args.
+std::size_t packed_bytes(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps,
+                         std::size_t column) noexcept;
 std::size_t packed_bytes(const DwconvF32Kernel& kernel, std::size_t channels, std::size_t taps) noexcept;
 
 // Packs weights [channels][taps] into `packed`, which has packed_bytes(...) bytes.
-void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, const std::int8_t* weights,
-          std::int8_t* packed) noexcept;
+void pack(const DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps, std::size_t column,
+          const std::int8_t* weights, std::int8_t* packed) noexcept;
 void pack(const DwconvF32Kernel& kernel, std::size_t channels, std::size_t taps, const float* weights,
           float* packed) noexcept;
 

@@ -65,6 +65,21 @@ TEST_P(Quantize, RoundsHalfToEvenAfterTrueDivision) {
   const std::uint8_t expected[] = {10, 12, 12, 10, 8, 10};
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(out[i], expected[i]) << values[i];
 }
+// Quotients at ties and a few steps of float beside them, under scales of every size.
+TEST_P(Quantize, RoundsNearTiesAsTheOracle) {
+  const float scales[] = {1e-42f, 1e-30f, 0.0039215689f, 0.1f, 0.3f, 1.0f, 3.7f, 1e30f};
+  for (const float scale : scales) {
+    int i = 0;
+    Buffer<float> in(4000, [&] {
+      float x = (static_cast<float>(i / 8 - 250) + 0.5f) * scale;
+      for (int step = 0; step < i % 8; ++step) x = std::nextafter(x, i % 2 ? kInf : -kInf);
+      ++i;
+      return x;
+    });
+    compare<std::uint8_t>(quantize_kernels(), QuantizeArgs{in.data(), nullptr, 4000, scale, 3, -3, 252},
+                          4000);
+  }
+}
 EKE_TEST_ROWS(Quantize, quantize_kernels());
 
 using Dequantize = Eltwise<DequantizeFn>;

@@ -42,16 +42,34 @@ struct F32 {
       }
     }
     asm volatile("" ::: "memory");  // what the epilogue loads would take the registers of the sums
-    alignas(64) float sums[M][P][kNr];
+    if (a.slope != nullptr)
+      return a.residual == nullptr ? store_tile<M, P, true, false>(acc, i0, p0)
+                                   : store_tile<M, P, true, true>(acc, i0, p0);
+    a.residual == nullptr ? store_tile<M, P, false, false>(acc, i0, p0)
+                          : store_tile<M, P, false, true>(acc, i0, p0);
+  }
+
+  // finish() from registers.
+  template <int M, int P, bool Slope, bool Residual>
+  void store_tile(const F16 (&acc)[M][P], int i0, int p0) const noexcept {
+    const F16 lo = set(a.lo), hi = set(a.hi), zero = set(0.0f);
+    const int left = at_most_16(a.n - (p0 + P - 1) * kNr);
+    float* out = offset_bytes(a.out, i0 * a.out_stride) + p0 * kNr;
+    const float* addends = nullptr;
+    if constexpr (Residual) addends = offset_bytes(a.residual, i0 * a.residual_stride) + p0 * kNr;
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
+    for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) store(sums[i][p], acc[i][p]);
-    for (int i = 0; i < M; ++i)
       for (int p = 0; p < P; ++p) {
-        const int c = (p0 + p) * kNr;
-        finish(a, load(sums[i][p]), c, at_most_16(a.n - c), i0 + i);
+        F16 y = acc[i][p];
+        if constexpr (Slope) y = pick(less(y, zero), y * load(a.slope + (p0 + p) * kNr), y);
+        if constexpr (Residual) y = y + load(addends + p * kNr);
+        y = clamp(y, lo, hi);
+        p < P - 1 ? store(out + p * kNr, y) : store(out + p * kNr, y, left);
       }
+      out = offset_bytes(out, a.out_stride);
+      if constexpr (Residual) addends = offset_bytes(addends, a.residual_stride);
+    }
   }
 };
 

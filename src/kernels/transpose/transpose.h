@@ -1,5 +1,6 @@
 // Transposition of a matrix of 1-byte or 4-byte elements: NCHW to NHWC and back, one image at a time.
 //   out[c][r] = in[r][c]
+// No byte past the end of the input is read.
 #pragma once
 
 #include <cstddef>

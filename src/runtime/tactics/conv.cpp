@@ -4,12 +4,15 @@
 
 #include "kernels/dwconv/registry.h"
 #include "runtime/tactics/gemm_driver.h"
+#include "runtime/tactics/winograd.h"
 
 namespace eke {
 namespace {
 
+const op::Conv& conv_of(const Query& query) { return std::get<op::Conv>(query.node.op); }
+
 Geometry geometry_of(const Query& query) {
-  return window_geometry(window_attributes(std::get<op::Conv>(query.node.op)), query.in(0).shape,
+  return window_geometry(window_attributes(conv_of(query)), query.in(0).shape,
                          query.in(1).shape.dims().subspan(2));
 }
 
@@ -28,16 +31,22 @@ bool is_depthwise(const Query& query) {
   return conv.group > 1 && conv.group == query.in(0).shape[1] && conv.group == query.out().shape[1];
 }
 
+// Bytes from one pixel of the output to the next.
+std::ptrdiff_t out_stride(const Query& query) {
+  const std::int64_t channels = query.pixel_channels != 0 ? query.pixel_channels : query.out().shape[1];
+  return channels * static_cast<std::ptrdiff_t>(size_of(query.out().dtype));
+}
+
 // What dense and depthwise steps share: where rows lie, and the row that padding points to.
 struct ConvRows {
   ConvRows(const Query& query, std::size_t element)
       : rows(geometry_of(query), query.in(0).shape, element),
-        padding(static_cast<std::size_t>(query.in(0).shape[1]) * element + kernels::kSlackBytes) {
+        padding(rows.joined_bytes() + kernels::kSlackBytes) {
     if (!query.in(0).quant) return;
     std::fill(padding.begin(), padding.end(), static_cast<std::byte>(query.in(0).quant->zero_point[0]));
   }
   WindowRows rows;
-  std::vector<std::byte> padding;
+  LineVector<std::byte> padding;
 };
 
 template <class Kind>
@@ -58,6 +67,15 @@ void set_epilogue(typename Kind::Args& args, const FloatEpilogue& epilogue, std:
   args.hi = epilogue.hi;
 }
 
+// Up to so many bytes of a pixel, the taps of a kernel's row are read as one row: fewer pointers, and no padding of
+// few channels to a step of the kernel.
+constexpr std::size_t kJoinBytes = 256;
+
+bool joins(const Query& query, const WindowRows& rows) {
+  return conv_of(query).group == 1 && rows.taps() > rows.rows() && rows.can_join() &&
+         rows.joined_bytes() <= kJoinBytes;
+}
+
 // Dense and grouped convolutions.
 template <class Kind, class Epilogue>
 class ConvStep : public Step {
@@ -68,17 +86,21 @@ class ConvStep : public Step {
         source_(query, sizeof(typename Kind::In)),
         epilogue_(std::move(epilogue)),
         halves_(halves),
-        groups_(std::get<op::Conv>(query.node.op).group),
-        depth_(weights.depth),
+        joined_(joins(query, source_.rows)),
+        taps_((joined_ ? source_.rows.rows() : source_.rows.taps()) * halves),
+        block_(block_of_pixels(kernel.mr, taps_)),
+        groups_(conv_of(query).group),
+        depth_(weights.depth * weights.taps / taps_),
         channels_(weights.channels / groups_),
-        out_element_(size_of(query.out().dtype)) {
-    const std::int64_t block = channels_ * weights.taps * weights.depth;
+        out_element_(size_of(query.out().dtype)),
+        out_stride_(out_stride(query)) {
+    const std::int64_t block = channels_ * taps_ * depth_;
     for (std::int64_t g = 0; g < groups_; ++g)
-      weights_.emplace_back(kernel, channels_, weights.taps, depth_, weights.values.data() + g * block);
+      weights_.emplace_back(kernel, channels_, taps_, depth_, weights.values.data() + g * block);
   }
 
   std::size_t scratch_bytes(int threads) const noexcept override {
-    return static_cast<std::size_t>(threads) * pointers() * sizeof(void*);
+    return static_cast<std::size_t>(threads) * thread_bytes();
   }
   std::size_t weight_bytes() const noexcept override { return weights_.front().bytes() * weights_.size(); }
 
@@ -90,33 +112,46 @@ class ConvStep : public Step {
   }
 
  private:
-  std::size_t pointers() const noexcept {
-    return static_cast<std::size_t>(kernel_.mr * source_.rows.taps() * halves_);
+  std::size_t pointer_bytes() const noexcept {
+    return static_cast<std::size_t>(block_ * taps_) * sizeof(void*);
+  }
+  // Pointers, then patches: a multiple of a cache line.
+  std::size_t thread_bytes() const noexcept {
+    const std::size_t patches = joined_ ? static_cast<std::size_t>(block_) * source_.rows.patch_bytes() : 0;
+    return (pointer_bytes() + 63) / 64 * 64 + patches;
   }
 
   void work(const StepArgs& args, std::size_t thread, std::size_t count) const noexcept {
-    auto** rows = reinterpret_cast<const std::byte**>(args.scratch) + thread * pointers();
+    std::byte* scratch = args.scratch + thread * thread_bytes();
+    auto** rows = reinterpret_cast<const std::byte**>(scratch);
+    std::byte* patches = scratch + (pointer_bytes() + 63) / 64 * 64;
     const std::int64_t panels = (channels_ + kernel_.nr - 1) / kernel_.nr;
     const Part part = part_of(source_.rows.pixels(), kernel_.mr, panels, static_cast<std::int64_t>(thread),
                               static_cast<std::int64_t>(count));
     for (std::int64_t g = 0; g < groups_; ++g)
-      for_tiles(part, kernel_.mr, weights_[static_cast<std::size_t>(g)].panel_bytes(),
+      for_tiles(part, block_, weights_[static_cast<std::size_t>(g)].panel_bytes(),
                 [&](std::int64_t pixel, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
-                  fill(args.in[0], pixel, m, rows);
+                  fill(args.in[0], pixel, m, patches, rows);
                   tile(args, g, rows, pixel, m, panel, blocks);
                 });
   }
 
-  void fill(const std::byte* x, std::int64_t pixel, std::int64_t m, const std::byte** rows) const noexcept {
-    const int taps = source_.rows.taps();
-    if (halves_ == 1) {
+  void fill(const std::byte* x, std::int64_t pixel, std::int64_t m, std::byte* patches,
+            const std::byte** rows) const noexcept {
+    if (halves_ == 1) return fill_once(x, pixel, m, patches, rows);
+    const int taps = taps_ / 2;
+    for (std::int64_t i = 0; i < m; ++i, rows += taps_, patches += joined_ ? source_.rows.patch_bytes() : 0) {
+      fill_once(x, pixel + i, 1, patches, rows);
+      std::copy_n(rows, taps, rows + taps);
+    }
+  }
+
+  void fill_once(const std::byte* x, std::int64_t pixel, std::int64_t m, std::byte* patches,
+                 const std::byte** rows) const noexcept {
+    if (joined_)
+      source_.rows.fill_joined(x, source_.padding.data(), pixel, m, patches, rows);
+    else
       source_.rows.fill(x, source_.padding.data(), pixel, m, rows);
-      return;
-    }
-    for (std::int64_t i = 0; i < m; ++i) {
-      source_.rows.fill(x, source_.padding.data(), pixel + i, 1, rows + i * taps * 2);
-      std::copy_n(rows + i * taps * 2, taps, rows + (i * 2 + 1) * taps);
-    }
   }
 
   void tile(const StepArgs& step, std::int64_t g, const std::byte** rows, std::int64_t pixel, std::int64_t m,
@@ -125,22 +160,21 @@ class ConvStep : public Step {
                        all = groups_ * channels_;
     typename Kind::Args args;
     args.rows = reinterpret_cast<const typename Kind::In* const*>(rows);
-    args.row_stride = source_.rows.taps() * halves_;
+    args.row_stride = taps_;
     args.offset = g * depth_;
     args.m = static_cast<int>(m);
     args.n = static_cast<int>(std::min<std::int64_t>(blocks * kernel_.nr, channels_ - in_panel));
-    args.taps = source_.rows.taps() * halves_;
+    args.taps = taps_;
     args.k = static_cast<int>(depth_);
     args.weights = weights_[static_cast<std::size_t>(g)].panel(panel);
-    const auto out_stride = all * static_cast<std::ptrdiff_t>(out_element_);
     const std::byte* residual = step.in_count > 4 ? step.in[4] : nullptr;
     if (residual != nullptr)
       residual += (pixel * all + channel) * static_cast<std::ptrdiff_t>(sizeof(typename Kind::In));
     set_epilogue<Kind>(args, epilogue_, channel, residual,
                        all * static_cast<std::ptrdiff_t>(sizeof(typename Kind::In)));
-    std::byte* out = step.out[0] + pixel * out_stride + channel * static_cast<std::ptrdiff_t>(out_element_);
+    std::byte* out = step.out[0] + pixel * out_stride_ + channel * static_cast<std::ptrdiff_t>(out_element_);
     args.out = reinterpret_cast<decltype(args.out)>(out);
-    args.out_stride = out_stride;
+    args.out_stride = out_stride_;
     kernel_.run(args);
   }
 
@@ -149,8 +183,11 @@ class ConvStep : public Step {
   Epilogue epilogue_;
   std::vector<PackedWeights<Kind>> weights_;
   int halves_;
-  std::int64_t groups_, depth_, channels_;
+  bool joined_;
+  int taps_;  // rows of a pixel, as the kernel sees them
+  std::int64_t block_, groups_, depth_, channels_;
   std::size_t out_element_;
+  std::ptrdiff_t out_stride_;
 };
 
 struct DepthwiseU8S8 {
@@ -166,6 +203,32 @@ struct DepthwiseF32 {
   using Weight = float;
 };
 
+// Weights [channels][repeats][rows][columns] as [channels][columns][repeats][rows].
+template <class T>
+std::vector<T> by_columns(const ProductWeights<T>& weights, std::int64_t rows, std::int64_t repeats) {
+  const std::int64_t columns = weights.taps / rows / repeats;
+  std::vector<T> result;
+  result.reserve(weights.values.size());
+  for (std::int64_t c = 0; c < weights.channels; ++c)
+    for (std::int64_t column = 0; column < columns; ++column)
+      for (std::int64_t r = 0; r < repeats * rows; ++r)
+        result.push_back(
+            weights.values[static_cast<std::size_t>((c * repeats * rows + r) * columns + column)]);
+  return result;
+}
+
+void pack_depthwise(const kernels::DwconvU8S8Kernel& kernel, std::size_t channels, std::size_t taps,
+                    std::size_t column, const std::vector<std::int8_t>& weights,
+                    LineVector<std::int8_t>& packed) {
+  packed.resize(kernels::packed_bytes(kernel, channels, taps, column) + kernels::kSlackBytes);
+  kernels::pack(kernel, channels, taps, column, weights.data(), packed.data());
+}
+void pack_depthwise(const kernels::DwconvF32Kernel& kernel, std::size_t channels, std::size_t taps,
+                    std::size_t, const std::vector<float>& weights, LineVector<float>& packed) {
+  packed.resize(kernels::packed_bytes(kernel, channels, taps) / sizeof(float) + kernels::kSlackBytes);
+  kernels::pack(kernel, channels, taps, weights.data(), packed.data());
+}
+
 template <class Kind, class Epilogue>
 class DepthwiseStep : public Step {
  public:
@@ -175,12 +238,12 @@ class DepthwiseStep : public Step {
         source_(query, sizeof(typename Kind::In)),
         epilogue_(std::move(epilogue)),
         halves_(halves),
+        column_(source_.rows.rows() * halves),
         channels_(weights.channels),
-        out_element_(size_of(query.out().dtype)) {
-    const auto c = static_cast<std::size_t>(weights.channels), t = static_cast<std::size_t>(weights.taps);
-    packed_.resize(kernels::packed_bytes(kernel, c, t) / sizeof(typename Kind::Weight) +
-                   kernels::kSlackBytes);
-    kernels::pack(kernel, c, t, weights.values.data(), packed_.data());
+        out_stride_(out_stride(query)) {
+    pack_depthwise(kernel, static_cast<std::size_t>(weights.channels), static_cast<std::size_t>(weights.taps),
+                   static_cast<std::size_t>(column_), by_columns(weights, source_.rows.rows(), halves),
+                   packed_);
   }
 
   std::size_t scratch_bytes(int threads) const noexcept override {
@@ -198,39 +261,40 @@ class DepthwiseStep : public Step {
   }
 
  private:
-  static constexpr std::int64_t kPixels = 64;  // pointers are made for that many pixels at a time
+  static constexpr std::int64_t kPixels = 128;  // pointers are made for at most that many pixels at a time
 
   std::size_t pointers() const noexcept {
-    return static_cast<std::size_t>(kPixels * source_.rows.taps() * halves_ + 4);
+    return static_cast<std::size_t>(source_.rows.columns(std::min(kPixels, source_.rows.out_width())) *
+                                    column_);
   }
 
+  // Pixels of one row at a time.
   void work(const StepArgs& step, std::size_t thread, std::size_t count) const noexcept {
     auto** rows = reinterpret_cast<const std::byte**>(step.scratch) + thread * pointers();
     const Share pixels =
         share(source_.rows.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
-    for (std::int64_t pixel = pixels.begin; pixel < pixels.end; pixel += kPixels)
-      tile(step, rows, pixel, std::min(kPixels, pixels.end - pixel));
+    const std::int64_t width = source_.rows.out_width();
+    for (std::int64_t pixel = pixels.begin, m = 0; pixel < pixels.end; pixel += m) {
+      m = std::min({kPixels, width - pixel % width, pixels.end - pixel});
+      tile(step, rows, pixel, m);
+    }
   }
 
   void tile(const StepArgs& step, const std::byte** rows, std::int64_t pixel, std::int64_t m) const noexcept {
-    const int taps = source_.rows.taps();
-    if (halves_ == 1) source_.rows.fill(step.in[0], source_.padding.data(), pixel, m, rows);
-    for (std::int64_t i = 0; halves_ == 2 && i < m; ++i) {
-      source_.rows.fill(step.in[0], source_.padding.data(), pixel + i, 1, rows + i * taps * 2);
-      std::copy_n(rows + i * taps * 2, taps, rows + (i * 2 + 1) * taps);
-    }
+    source_.rows.fill_columns(step.in[0], source_.padding.data(), pixel, m, halves_, rows);
     typename Kind::Args args;
     args.rows = reinterpret_cast<const typename Kind::In* const*>(rows);
-    args.row_stride = taps * halves_;
+    args.row_stride = source_.rows.column_step() * column_;
     args.pixels = static_cast<int>(m);
     args.channels = static_cast<int>(channels_);
-    args.taps = taps * halves_;
+    args.taps = source_.rows.taps() * halves_;
+    args.column = column_;
     args.weights = packed_.data();
     constexpr auto kIn = static_cast<std::ptrdiff_t>(sizeof(typename Kind::In));
     const std::byte* residual = step.in_count > 4 ? step.in[4] : nullptr;
     if (residual != nullptr) residual += pixel * channels_ * kIn;
     set_epilogue<Kind>(args, epilogue_, 0, residual, channels_ * kIn);
-    args.out_stride = channels_ * static_cast<std::ptrdiff_t>(out_element_);
+    args.out_stride = out_stride_;
     args.out = reinterpret_cast<decltype(args.out)>(step.out[0] + pixel * args.out_stride);
     kernel_.run(args);
   }
@@ -238,13 +302,12 @@ class DepthwiseStep : public Step {
   const typename Kind::Kernel& kernel_;
   ConvRows source_;
   Epilogue epilogue_;
-  std::vector<typename Kind::Weight> packed_;
+  LineVector<typename Kind::Weight> packed_;
   int halves_;
+  int column_;  // pointers of a column
   std::int64_t channels_;
-  std::size_t out_element_;
+  std::ptrdiff_t out_stride_;
 };
-
-const op::Conv& conv_of(const Query& query) { return std::get<op::Conv>(query.node.op); }
 
 template <template <class, class> class StepOf, class Kind>
 Prepared prepare_integer(const Query& query, const typename Kind::Kernel& kernel) {
@@ -267,20 +330,24 @@ Prepared prepare_float(const Query& query, const typename Kind::Kernel& kernel) 
 }  // namespace
 
 std::span<const Tactic> conv_tactics() {
+  constexpr bool kSlices = true;
   static const Tactic list[] = {
       {"depthwise_u8s8", LayoutNeed::nhwc,
        [](const Query& q) { return is_integer_conv(q) && is_depthwise(q); },
        [](const Query& q) {
          return prepare_integer<DepthwiseStep, DepthwiseU8S8>(q, kernels::select_dwconv_u8s8(q.isa));
-       }},
+       },
+       kSlices},
       {"conv_u8s8", LayoutNeed::nhwc, is_integer_conv,
-       [](const Query& q) { return prepare_integer<ConvStep, U8S8>(q, U8S8::select(q.isa)); }},
+       [](const Query& q) { return prepare_integer<ConvStep, U8S8>(q, U8S8::select(q.isa)); }, kSlices},
       {"depthwise_f32", LayoutNeed::nhwc, [](const Query& q) { return is_float_conv(q) && is_depthwise(q); },
        [](const Query& q) {
          return prepare_float<DepthwiseStep, DepthwiseF32>(q, kernels::select_dwconv_f32(q.isa));
-       }},
+       },
+       kSlices},
+      {"winograd_f32", LayoutNeed::nhwc, is_winograd_conv, prepare_winograd, kSlices},
       {"conv_f32", LayoutNeed::nhwc, is_float_conv,
-       [](const Query& q) { return prepare_float<ConvStep, F32>(q, F32::select(q.isa)); }},
+       [](const Query& q) { return prepare_float<ConvStep, F32>(q, F32::select(q.isa)); }, kSlices},
   };
   return list;
 }

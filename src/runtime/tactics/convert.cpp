@@ -19,6 +19,8 @@ class LayoutStep : public Step {
     if (element_ == 4) kernel_ = kernels::select_transpose_x32(isa);
   }
 
+  bool reads_exactly() const noexcept override { return true; }
+
   void run(const StepArgs& args) const noexcept override {
     // Bands of the wider side, so that one image is shared by all threads.
     const bool by_cols = cols_ >= rows_;

@@ -9,6 +9,7 @@
 
 #include "kernels/gemm/registry.h"
 #include "runtime/tactic.h"
+#include "runtime/tactics/aligned.h"
 #include "runtime/tactics/product.h"
 #include "runtime/tactics/rows.h"
 
@@ -55,7 +56,7 @@ class PackedWeights {
 
  private:
   std::size_t panel_ = 0;
-  std::vector<typename Kind::Weight> packed_;
+  LineVector<typename Kind::Weight> packed_;
 };
 
 // The work of one thread on one group: output pixels [pixels.begin, pixels.end) and panels of channels.
@@ -72,16 +73,23 @@ inline Part part_of(std::int64_t pixels, int mr, std::int64_t panels, std::int64
   return {{tile.begin * mr, std::min(tile.end * mr, pixels)}, {0, panels}};
 }
 
-// Calls f(first pixel, pixels, first panel, panels) tile by tile: panels in blocks that stay in the L2 cache
-// while the pixels stream past.
+// How many pixels to hand to a kernel at once, in multiples of mr: so many that their `pointers` (one pixel's) stay
+// in the L1 cache and a call's overhead does not matter.
+inline std::int64_t block_of_pixels(int mr, std::int64_t pointers) noexcept {
+  constexpr std::int64_t kPointers = 1024, kMost = 96;
+  return std::clamp<std::int64_t>(std::min(kPointers / pointers, kMost) / mr, 1, kMost) * mr;
+}
+
+// Calls f(first pixel, pixels, first panel, panels) block by block: panels in blocks that stay in the L2 cache
+// while the pixels stream past, `most` pixels at a time.
 template <class F>
-void for_tiles(const Part& part, int mr, std::size_t panel_bytes, F&& f) noexcept {
+void for_tiles(const Part& part, std::int64_t most, std::size_t panel_bytes, F&& f) noexcept {
   constexpr std::size_t kBlockBytes = 384 * 1024;
   const auto block = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(kBlockBytes / std::max<std::size_t>(panel_bytes, 1)));
   for (std::int64_t panel = part.panels.begin; panel < part.panels.end; panel += block)
-    for (std::int64_t pixel = part.pixels.begin; pixel < part.pixels.end; pixel += mr)
-      f(pixel, std::min<std::int64_t>(mr, part.pixels.end - pixel), panel,
+    for (std::int64_t pixel = part.pixels.begin; pixel < part.pixels.end; pixel += most)
+      f(pixel, std::min<std::int64_t>(most, part.pixels.end - pixel), panel,
         std::min(block, part.panels.end - panel));
 }
 

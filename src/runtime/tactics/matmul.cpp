@@ -52,6 +52,7 @@ class MatrixStep : public Step {
         weights_(kernel_, weights.channels, weights.taps, weights.depth, weights.values.data()),
         epilogue_(std::move(epilogue)),
         halves_(halves),
+        block_(block_of_pixels(kernel_.mr, halves)),
         depth_(weights.depth),
         columns_(weights.channels),
         rows_(query.out().shape.count() / weights.channels),
@@ -70,7 +71,7 @@ class MatrixStep : public Step {
         auto** rows = reinterpret_cast<const std::byte**>(args.scratch) + thread * pointers();
         const Part part = part_of(rows_, kernel_.mr, panels, static_cast<std::int64_t>(thread),
                                   static_cast<std::int64_t>(count));
-        for_tiles(part, kernel_.mr, weights_.panel_bytes(),
+        for_tiles(part, block_, weights_.panel_bytes(),
                   [&](std::int64_t row, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
                     tile(args, rows, row, m, panel, blocks);
                   });
@@ -79,7 +80,7 @@ class MatrixStep : public Step {
   }
 
  private:
-  std::size_t pointers() const noexcept { return static_cast<std::size_t>(kernel_.mr * halves_); }
+  std::size_t pointers() const noexcept { return static_cast<std::size_t>(block_ * halves_); }
 
   void tile(const StepArgs& step, const std::byte** rows, std::int64_t row, std::int64_t m,
             std::int64_t panel, std::int64_t blocks) const noexcept {
@@ -105,7 +106,7 @@ class MatrixStep : public Step {
   PackedWeights<Kind> weights_;
   Epilogue epilogue_;
   int halves_;
-  std::int64_t depth_, columns_, rows_;
+  std::int64_t block_, depth_, columns_, rows_;
   std::size_t out_element_;
 };
 

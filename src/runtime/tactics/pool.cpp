@@ -71,7 +71,8 @@ class WindowStep : public Step {
   WindowStep(const Geometry& geometry, const Query& query)
       : rows_(geometry, query.in(0).shape, size_of(query.in(0).dtype)),
         channels_(static_cast<int>(query.in(0).shape[1])),
-        out_stride_(channels_ * static_cast<std::ptrdiff_t>(size_of(query.out().dtype))) {}
+        out_stride_((query.pixel_channels != 0 ? query.pixel_channels : channels_) *
+                    static_cast<std::ptrdiff_t>(size_of(query.out().dtype))) {}
 
   std::size_t scratch_bytes(int threads) const noexcept override {
     return static_cast<std::size_t>(threads) * pointers() * sizeof(void*);
@@ -276,12 +277,14 @@ std::string named(std::string_view name, const Query& query) {
 }  // namespace
 
 std::span<const Tactic> pool_tactics() {
+  constexpr bool kSlices = true;
   static const Tactic list[] = {
-      {"max_pool", LayoutNeed::nhwc, is_max_pool, prepare_max},
+      {"max_pool", LayoutNeed::nhwc, is_max_pool, prepare_max, kSlices},
       {"average_pool", LayoutNeed::nhwc, is_average_pool,
        [](const Query& q) {
          return Prepared{std::make_unique<AveragePoolStep>(q), named("average_pool", q)};
-       }},
+       },
+       kSlices},
       {"global_average", LayoutNeed::nhwc, is_global_average,
        [](const Query& q) {
          return Prepared{std::make_unique<GlobalAverageStep>(q), named("global_average", q)};

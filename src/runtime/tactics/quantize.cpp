@@ -24,6 +24,9 @@ class QuantizeStep : public Step {
         count_(static_cast<std::size_t>(query.out().shape.count())),
         kernel_(kernels::select_quantize(query.isa)) {}
 
+  // Sixteen lanes at a time.
+  bool reads_exactly() const noexcept override { return count_ % 16 == 0; }
+
   void run(const StepArgs& args) const noexcept override {
     const auto* in = reinterpret_cast<const float*>(args.in[0]);
     auto* out = reinterpret_cast<std::uint8_t*>(args.out[0]);
