@@ -59,10 +59,10 @@ void update(std::span<const TensorView> in, std::span<const MutTensorView> out, 
       const T* g = in[2 + count + i].as<T>();
       for (std::int64_t e = 0; e < in[2 + i].count(); ++e) {
         T values[kStates + 1];
-        for (std::size_t k = 0; k <= kStates; ++k) values[k] = in[2 + (k == 0 ? 0 : k + 1) * count + i].as<T>()[e];
+        for (std::size_t k = 0; k <= kStates; ++k) values[k] = in[2 + (k == 0 ? 0 : k + 1) * count + i].template as<T>()[e];
         f(static_cast<T>(rate), g[e], values);
         for (std::size_t k = 0; k <= kStates; ++k)
-          if (to[k]) to[k].as<T>()[e] = values[k];
+          if (to[k]) to[k].template as<T>()[e] = values[k];
       }
     };
     if (in[2 + i].dtype() == DType::f64)

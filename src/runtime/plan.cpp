@@ -253,7 +253,7 @@ class Compiler {
     for (const Share& share : shares_) {
       Slot &in = slots_[root(share.in)], &out = slots_[share.out];
       if (share.in == share.out || in.interval.last != share.step || in.interval.bytes != out.interval.bytes ||
-          out.interval.first != share.step)
+          out.interval.first != share.step || out.shared_with != kNowhere)
         continue;
       in.interval.last = out.interval.last;
       out.shared_with = root(share.in);

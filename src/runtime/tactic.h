@@ -88,7 +88,10 @@ std::span<const Tactic> binary_tactics();
 std::span<const Tactic> quantize_tactics();
 std::span<const Tactic> movement_tactics();
 std::span<const Tactic> softmax_tactics();
-// Of training: train_conv.cpp, train_depthwise.cpp, training.cpp.
+// Of training: train_conv.cpp, train_depthwise.cpp, train_pool.cpp, training.cpp.
+std::span<const Tactic> max_pool_grad_tactics();
+std::span<const Tactic> average_pool_grad_tactics();
+std::span<const Tactic> spread_tactics();
 std::span<const Tactic> train_conv_tactics();
 std::span<const Tactic> conv_transpose_tactics();
 std::span<const Tactic> conv_grad_weight_tactics();

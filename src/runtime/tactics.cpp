@@ -41,6 +41,9 @@ std::vector<std::vector<Tactic>> make_table() {
   set(average_tactics(), {op::MovingAverage{}});
   set(momentum_tactics(), {op::Momentum{}});
   set(adam_tactics(), {op::Adam{}, op::AdamW{}});
+  set(max_pool_grad_tactics(), {op::MaxPoolGrad{}});
+  set(average_pool_grad_tactics(), {op::AveragePoolGrad{}});
+  set(spread_tactics(), {op::Expand{}});
   add(channel_sum_tactics(), op::Reduce{});
   for (auto own : {train_depthwise_tactics, train_conv_tactics}) add(own(), op::Conv{});
   for (auto own : {depthwise_transpose_tactics, conv_transpose_tactics}) add(own(), op::ConvTranspose{});

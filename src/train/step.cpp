@@ -64,9 +64,13 @@ struct TrainStep::Impl {
         image_type(plan.input_types()[0]),
         label_type(plan.input_types()[1]),
         output(plan.output_types()[1]) {
-    check(options.precision == Precision::f32, "training in bf16 is not there yet; use f32");
+    check(options.memory_bytes == 0 || planned_bytes() <= options.memory_bytes,
+          "a step on {} images needs {} bytes, {} are allowed; give a smaller batch or smaller images", options.batch,
+          planned_bytes(), options.memory_bytes);
     for (std::size_t i = 0; i < step.states.size(); ++i) write(i, std::exchange(step.states[i].initial, Tensor()));
   }
+
+  std::size_t planned_bytes() const noexcept { return scratch.bytes() + plan.weight_bytes(); }
 
   const Type& type_of(std::size_t i) const { return step.graph[step.states[i].in].type; }
 
@@ -114,8 +118,7 @@ TrainStep::~TrainStep() = default;
 const Type& TrainStep::image_type() const noexcept { return impl_->image_type; }
 const Type& TrainStep::label_type() const noexcept { return impl_->label_type; }
 const Type& TrainStep::output_type() const noexcept { return impl_->output.type(); }
-std::size_t TrainStep::planned_bytes() const noexcept { return impl_->scratch.bytes() + impl_->plan.weight_bytes(); }
-std::int64_t TrainStep::recomputed_macs() const noexcept { return 0; }
+std::size_t TrainStep::planned_bytes() const noexcept { return impl_->planned_bytes(); }
 const Plan& TrainStep::plan() const noexcept { return impl_->plan; }
 const Tensor& TrainStep::output() const noexcept { return impl_->output; }
 std::int64_t TrainStep::steps_run() const noexcept { return impl_->steps; }

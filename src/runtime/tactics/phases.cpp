@@ -13,7 +13,9 @@ void for_phase_taps(const Window& w, std::int64_t first, F&& f) {
   }
 }
 
-std::int64_t phase_extent(const Window& w, std::int64_t first) { return (w.out - first + w.stride - 1) / w.stride; }
+std::int64_t phase_extent(const Window& w, std::int64_t first) {
+  return (w.out - first + w.stride - 1) / w.stride;
+}
 
 }  // namespace
 

@@ -10,24 +10,10 @@
 #include "ops/geometry.h"
 #include "runtime/tactics/gemm_driver.h"
 #include "runtime/tactics/phases.h"
+#include "runtime/tactics/train.h"
 
 namespace eke {
 namespace {
-
-constexpr std::size_t kAlign = 64;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-std::size_t float_bytes(std::int64_t count) { return aligned(static_cast<std::size_t>(count) * sizeof(float)); }
-
-bool is_float_image(const Type& type) {
-  return type.dtype == DType::f32 && !type.quant && type.shape.rank() == 4 && type.shape.count() > 0 &&
-         type.shape.count() < (std::int64_t{1} << 31);
-}
-
-// Input `i` varies, so that the plan brings it into the layout that is asked for.
-bool varies(const Query& query, std::size_t i) {
-  return query.has(i) && query.constant(i) == nullptr && is_float_image(query.in(i));
-}
 
 // Weights [M, C / group, kh, kw] with the channels innermost, also where they are a constant.
 class WeightSource {
@@ -44,15 +30,6 @@ class WeightSource {
   Tensor constant_;
 };
 
-// Runs f(thread, threads) on every thread.
-template <class F>
-void on_threads(const Threads& threads, F&& f) noexcept {
-  const auto count = static_cast<std::size_t>(threads.count());
-  threads.for_ranges(count, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) f(i, count);
-  });
-}
-
 // Panels of packed weights (kernels/gemm/gemm.h) for n output channels and `depth` values a channel: [n / nr][depth][nr].
 struct Panels {
   std::int64_t n = 0, depth = 0, nr = 1;
@@ -68,7 +45,8 @@ void pack_rows(const Panels& panels, std::int64_t panel, const float* rows, kern
   const std::int64_t width = panels.width(panel);
   if (width < panels.nr) std::fill_n(out, panels.floats(), 0.0f);
   transpose({rows + panel * panels.nr * panels.depth, out, static_cast<std::size_t>(width),
-             static_cast<std::size_t>(panels.depth), panels.depth * static_cast<std::ptrdiff_t>(sizeof(float)),
+             static_cast<std::size_t>(panels.depth),
+             panels.depth * static_cast<std::ptrdiff_t>(sizeof(float)),
              panels.nr * static_cast<std::ptrdiff_t>(sizeof(float))});
 }
 
@@ -80,9 +58,9 @@ struct Product {
   const float* bias = nullptr;         // of the group, padded
   op::Clamp clamp;
 
-  void run(const std::byte** rows, std::int64_t m, const Panels& panels, const float* packed, std::int64_t panel,
-           std::int64_t blocks, const float* residual, std::int64_t residual_stride, float* out,
-           std::int64_t out_stride) const noexcept {
+  void run(const std::byte** rows, std::int64_t m, const Panels& panels, const float* packed,
+           std::int64_t panel, std::int64_t blocks, const float* residual, std::int64_t residual_stride,
+           float* out, std::int64_t out_stride) const noexcept {
     kernels::GemmF32Args args;
     args.rows = reinterpret_cast<const float* const*>(rows);
     args.row_stride = taps;
@@ -111,7 +89,8 @@ class ForwardStep : public Step {
       : kernel_(F32::select(query.isa)),
         transpose_(kernels::select_transpose_x32(query.isa)),
         weights_(query),
-        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape, query.in(1).shape.dims().subspan(2)),
+        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape,
+                              query.in(1).shape.dims().subspan(2)),
               query.in(0).shape, sizeof(float)),
         padding_(static_cast<std::size_t>(query.in(0).shape[1]) * sizeof(float) + kernels::kSlackBytes),
         groups_(conv(query).group),
@@ -133,7 +112,8 @@ class ForwardStep : public Step {
       if (has_bias) std::copy_n(reinterpret_cast<const float*>(args.in[2]) + g * panels_.n, panels_.n, to);
     }
     pack(args);
-    on_threads(*args.threads, [&](std::size_t thread, std::size_t count) { work(args, bias, thread, count); });
+    on_threads(*args.threads,
+               [&](std::size_t thread, std::size_t count) { work(args, bias, thread, count); });
   }
 
  private:
@@ -147,18 +127,19 @@ class ForwardStep : public Step {
 
   void pack(const StepArgs& args) const noexcept {
     const float* weights = weights_.get(args);
-    args.threads->for_ranges(static_cast<std::size_t>(groups_ * panels_.count()), [&](std::size_t begin, std::size_t end) {
-      for (auto i = static_cast<std::int64_t>(begin); i < static_cast<std::int64_t>(end); ++i) {
-        const std::int64_t g = i / panels_.count(), panel = i % panels_.count();
-        pack_rows(panels_, panel, weights + g * panels_.n * panels_.depth, transpose_,
-                  packed(args, g) + panel * panels_.floats());
-      }
-    });
+    args.threads->for_ranges(
+        static_cast<std::size_t>(groups_ * panels_.count()), [&](std::size_t begin, std::size_t end) {
+          for (auto i = static_cast<std::int64_t>(begin); i < static_cast<std::int64_t>(end); ++i) {
+            const std::int64_t g = i / panels_.count(), panel = i % panels_.count();
+            pack_rows(panels_, panel, weights + g * panels_.n * panels_.depth, transpose_,
+                      packed(args, g) + panel * panels_.floats());
+          }
+        });
   }
 
   void work(const StepArgs& args, const float* bias, std::size_t thread, std::size_t count) const noexcept {
-    auto** rows = reinterpret_cast<const std::byte**>(args.scratch + panels_.bytes() * static_cast<std::size_t>(groups_) +
-                                                      bias_bytes()) +
+    auto** rows = reinterpret_cast<const std::byte**>(
+                      args.scratch + panels_.bytes() * static_cast<std::size_t>(groups_) + bias_bytes()) +
                   thread * pointers();
     const Part part = part_of(rows_.pixels(), kernel_.mr, panels_.count(), static_cast<std::int64_t>(thread),
                               static_cast<std::int64_t>(count));
@@ -208,7 +189,8 @@ class TransposedStep : public Step {
         taps_(query.in(1).shape[2] * query.in(1).shape[3]) {}
 
   std::size_t scratch_bytes(int threads) const noexcept override {
-    return packed_bytes() + bias_bytes() + static_cast<std::size_t>(threads) * (pointer_bytes() + tile_bytes());
+    return packed_bytes() + bias_bytes() +
+           static_cast<std::size_t>(threads) * (pointer_bytes() + tile_bytes());
   }
 
   void run(const StepArgs& args) const noexcept override {
@@ -238,16 +220,17 @@ class TransposedStep : public Step {
   }
   std::size_t bias_bytes() const noexcept { return float_bytes(groups_ * bias_stride()); }
   std::size_t pointer_bytes() const noexcept {
-    return aligned(static_cast<std::size_t>(kernel_.mr * taps_) * sizeof(void*));
+    return aligned_to_line(static_cast<std::size_t>(kernel_.mr * taps_) * sizeof(void*));
   }
-  std::size_t tile_bytes() const noexcept { return float_bytes(kernel_.mr * channels_) + kAlign; }
+  std::size_t tile_bytes() const noexcept { return float_bytes(kernel_.mr * channels_ + 16); }
 
   // The weights of tap t and input channel m, for the output channels of a panel, lie side by side.
   void pack(const StepArgs& args, const Phase& phase, std::int64_t g) const noexcept {
     const Panels panels = panels_of(phase);
     const float* weights = weights_.get(args) + g * depth_ * taps_ * channels_;
     auto* packed = reinterpret_cast<float*>(args.scratch);
-    args.threads->for_ranges(static_cast<std::size_t>(panels.count()), [&](std::size_t begin, std::size_t end) {
+    args.threads->for_ranges(static_cast<std::size_t>(panels.count()), [&](std::size_t begin,
+                                                                           std::size_t end) {
       for (auto panel = static_cast<std::int64_t>(begin); panel < static_cast<std::int64_t>(end); ++panel) {
         const std::int64_t width = panels.width(panel);
         float* out = packed + panel * panels.floats();
@@ -280,16 +263,17 @@ class TransposedStep : public Step {
                 const std::int64_t width = std::min(blocks * panels.nr, channels_ - first);
                 phase.fill(args.in[0], padding_.data(), pixel, m, rows);
                 if (dense && taps > 0) {
-                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr, 0,
-                              out + pixel * all + g * channels_ + first, all);
+                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr,
+                              0, out + pixel * all + g * channels_ + first, all);
                   return;
                 }
                 if (taps > 0)
-                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr, 0, tile,
-                              width);
+                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr,
+                              0, tile, width);
                 for (std::int64_t i = 0; i < m; ++i)
                   std::memcpy(out + phase.target(pixel + i) * all + g * channels_ + first,
-                              taps > 0 ? tile + i * width : bias + first, static_cast<std::size_t>(width) * sizeof(float));
+                              taps > 0 ? tile + i * width : bias + first,
+                              static_cast<std::size_t>(width) * sizeof(float));
               });
   }
 
@@ -333,33 +317,40 @@ class WeightGradStep : public Step {
     const std::int64_t per_split = groups_ * row_blocks_ * column_blocks_;
     const auto items = static_cast<std::size_t>(splits_ * per_split);
     on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
-      auto** pointers = reinterpret_cast<const std::byte**>(args.scratch + partial_bytes() + thread * pointer_bytes());
+      auto** pointers =
+          reinterpret_cast<const std::byte**>(args.scratch + partial_bytes() + thread * pointer_bytes());
       const Share mine = share(static_cast<std::int64_t>(items), static_cast<std::int64_t>(thread),
                                static_cast<std::int64_t>(count));
       for (std::int64_t i = mine.begin; i < mine.end; ++i) item(args, i / per_split, i % per_split, pointers);
     });
     if (direct()) return;
-    args.threads->for_ranges(static_cast<std::size_t>(groups_ * channels_), [&](std::size_t begin, std::size_t end) {
-      for (auto m = static_cast<std::int64_t>(begin); m < static_cast<std::int64_t>(end); ++m) join(args, m);
-    });
+    args.threads->for_ranges(
+        static_cast<std::size_t>(groups_ * channels_), [&](std::size_t begin, std::size_t end) {
+          for (auto m = static_cast<std::int64_t>(begin); m < static_cast<std::int64_t>(end); ++m)
+            join(args, m);
+        });
   }
 
  private:
   static constexpr std::int64_t kRows = 48, kColumns = 64, kPixels = 128, kItems = 32, kLeastPixels = 256;
 
-  static const op::ConvGradWeight& op_of(const Query& query) { return std::get<op::ConvGradWeight>(query.node.op); }
+  static const op::ConvGradWeight& op_of(const Query& query) {
+    return std::get<op::ConvGradWeight>(query.node.op);
+  }
 
   bool direct() const noexcept { return splits_ == 1 && !swapped_; }
   std::int64_t size() const noexcept { return groups_ * channels_ * taps_ * depth_; }  // of the gradient
   std::size_t partial_bytes() const noexcept { return direct() ? 0 : float_bytes(splits_ * size() + 16); }
   std::size_t pointer_bytes() const noexcept {
-    return aligned(static_cast<std::size_t>(kPixels * (taps_ + 1)) * sizeof(void*));
+    return aligned_to_line(static_cast<std::size_t>(kPixels * (taps_ + 1)) * sizeof(void*));
   }
   // Partial sums lie as [group][m][tap][n]; not swapped this is the gradient's own order.
   std::int64_t group_size() const noexcept { return channels_ * taps_ * depth_; }
 
-  void item(const StepArgs& args, std::int64_t split, std::int64_t block, const std::byte** pointers) const noexcept {
-    const std::int64_t g = block / (row_blocks_ * column_blocks_), in_group = block % (row_blocks_ * column_blocks_);
+  void item(const StepArgs& args, std::int64_t split, std::int64_t block,
+            const std::byte** pointers) const noexcept {
+    const std::int64_t g = block / (row_blocks_ * column_blocks_),
+                       in_group = block % (row_blocks_ * column_blocks_);
     const std::int64_t m0 = in_group / column_blocks_ * kRows, n0 = in_group % column_blocks_ * kColumns;
     const Share pixels = share(rows_.pixels(), split, splits_);
     float* out = direct() ? reinterpret_cast<float*>(args.out[0])
@@ -375,7 +366,8 @@ class WeightGradStep : public Step {
       for (std::int64_t t = 0; t < taps_; ++t) {
         const auto* x = reinterpret_cast<const float* const*>(x_rows + t);
         const auto* dy = reinterpret_cast<const float* const*>(dy_rows);
-        const std::ptrdiff_t x_offset = g * depth_ + (swapped_ ? m0 : n0), dy_offset = g * channels_ + (swapped_ ? n0 : m0);
+        const std::ptrdiff_t x_offset = g * depth_ + (swapped_ ? m0 : n0),
+                             dy_offset = g * channels_ + (swapped_ ? n0 : m0);
         kernels::OuterF32Args call;
         call.a = swapped_ ? x : dy;
         call.b = swapped_ ? dy : x;
@@ -401,7 +393,8 @@ class WeightGradStep : public Step {
     const std::int64_t in_group = m % channels_;
     for (std::int64_t t = 0; t < taps_; ++t)
       for (std::int64_t c = 0; c < depth_; ++c) {
-        const float* at = partial + (swapped_ ? (c * taps_ + t) * n_ + in_group : (in_group * taps_ + t) * n_ + c);
+        const float* at =
+            partial + (swapped_ ? (c * taps_ + t) * n_ + in_group : (in_group * taps_ + t) * n_ + c);
         float sum = 0;
         for (std::int64_t s = 0; s < splits_; ++s) sum += at[s * size()];
         *out++ = sum;
@@ -430,10 +423,10 @@ bool is_weight_grad(const Query& query) {
 }  // namespace
 
 std::span<const Tactic> train_conv_tactics() {
-  static const Tactic list[] = {{"train_conv_f32", LayoutNeed::nhwc, is_forward, [](const Query& q) {
-                                   return Prepared{std::make_unique<ForwardStep>(q),
-                                                   "train_" + std::string(F32::select(q.isa).name)};
-                                 }}};
+  static const Tactic list[] = {
+      {"train_conv_f32", LayoutNeed::nhwc, is_forward, [](const Query& q) {
+         return Prepared{std::make_unique<ForwardStep>(q), "train_" + std::string(F32::select(q.isa).name)};
+       }}};
   return list;
 }
 
@@ -446,10 +439,11 @@ std::span<const Tactic> conv_transpose_tactics() {
 }
 
 std::span<const Tactic> conv_grad_weight_tactics() {
-  static const Tactic list[] = {{"conv_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
-                                   return Prepared{std::make_unique<WeightGradStep>(q),
-                                                   std::string(kernels::select_outer_f32(q.isa).name)};
-                                 }}};
+  static const Tactic list[] = {
+      {"conv_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
+         return Prepared{std::make_unique<WeightGradStep>(q),
+                         std::string(kernels::select_outer_f32(q.isa).name)};
+       }}};
   return list;
 }
 

@@ -10,32 +10,14 @@
 #include "runtime/tactic.h"
 #include "runtime/tactics/phases.h"
 #include "runtime/tactics/rows.h"
+#include "runtime/tactics/train.h"
 
 namespace eke {
 namespace {
 
-constexpr std::size_t kAlign = 64;
 constexpr std::int64_t kPixels = 64;  // pointers are made for that many pixels at a time
 
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-std::size_t float_bytes(std::int64_t count) { return aligned(static_cast<std::size_t>(count) * sizeof(float)); }
 std::int64_t lanes(std::int64_t channels) { return (channels + 15) / 16 * 16; }
-
-bool is_float_image(const Type& type) {
-  return type.dtype == DType::f32 && !type.quant && type.shape.rank() == 4 && type.shape.count() > 0 &&
-         type.shape.count() < (std::int64_t{1} << 31);
-}
-bool varies(const Query& query, std::size_t i) {
-  return query.has(i) && query.constant(i) == nullptr && is_float_image(query.in(i));
-}
-
-template <class F>
-void on_threads(const Threads& threads, F&& f) noexcept {
-  const auto count = static_cast<std::size_t>(threads.count());
-  threads.for_ranges(count, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) f(i, count);
-  });
-}
 
 // The bias of all channels, padded as kernels read it.
 struct Bias {
@@ -54,7 +36,8 @@ class DepthwiseForwardStep : public Step {
  public:
   explicit DepthwiseForwardStep(const Query& query)
       : kernel_(kernels::select_dwconv_f32(query.isa)),
-        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape, query.in(1).shape.dims().subspan(2)),
+        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape,
+                              query.in(1).shape.dims().subspan(2)),
               query.in(0).shape, sizeof(float)),
         channels_(query.in(0).shape[1]),
         padding_(static_cast<std::size_t>(channels_) * sizeof(float) + kernels::kSlackBytes),
@@ -74,7 +57,8 @@ class DepthwiseForwardStep : public Step {
     on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
       auto** rows = reinterpret_cast<const std::byte**>(args.scratch + packed_bytes() + bias_.bytes() +
                                                         thread * pointer_bytes());
-      const Share mine = share(rows_.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
+      const Share mine =
+          share(rows_.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
       for (std::int64_t pixel = mine.begin; pixel < mine.end; pixel += kPixels)
         tile(args, packed, bias, rows, pixel, std::min(kPixels, mine.end - pixel));
     });
@@ -84,11 +68,11 @@ class DepthwiseForwardStep : public Step {
   static const op::Conv& conv(const Query& query) { return std::get<op::Conv>(query.node.op); }
   std::size_t packed_bytes() const noexcept { return float_bytes(lanes(channels_) * rows_.taps() + 16); }
   std::size_t pointer_bytes() const noexcept {
-    return aligned(static_cast<std::size_t>(kPixels * rows_.taps()) * sizeof(void*));
+    return aligned_to_line(static_cast<std::size_t>(kPixels * rows_.taps()) * sizeof(void*));
   }
 
-  void tile(const StepArgs& args, const float* packed, const float* bias, const std::byte** rows, std::int64_t pixel,
-            std::int64_t count) const noexcept {
+  void tile(const StepArgs& args, const float* packed, const float* bias, const std::byte** rows,
+            std::int64_t pixel, std::int64_t count) const noexcept {
     rows_.fill(args.in[0], padding_.data(), pixel, count, rows);
     kernels::DwconvF32Args call;
     call.rows = reinterpret_cast<const float* const*>(rows);
@@ -146,7 +130,8 @@ class DepthwiseTransposedStep : public Step {
       on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
         std::byte* own = args.scratch + packed_bytes() + order_bytes() + bias_.bytes() +
                          thread * (pointer_bytes() + tile_bytes());
-        const Share mine = share(phase.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
+        const Share mine =
+            share(phase.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
         for (std::int64_t pixel = mine.begin; pixel < mine.end; pixel += kPixels)
           tile(args, phase, packed, bias, own, pixel, std::min(kPixels, mine.end - pixel));
       });
@@ -156,7 +141,9 @@ class DepthwiseTransposedStep : public Step {
  private:
   std::size_t packed_bytes() const noexcept { return float_bytes(lanes(channels_) * taps_ + 16); }
   std::size_t order_bytes() const noexcept { return float_bytes(channels_ * taps_); }
-  std::size_t pointer_bytes() const noexcept { return aligned(static_cast<std::size_t>(kPixels * taps_) * sizeof(void*)); }
+  std::size_t pointer_bytes() const noexcept {
+    return aligned_to_line(static_cast<std::size_t>(kPixels * taps_) * sizeof(void*));
+  }
   std::size_t tile_bytes() const noexcept { return float_bytes(kPixels * channels_); }
 
   void pack(const StepArgs& args, const Phase& phase, float* order, float* packed) const noexcept {
@@ -220,7 +207,8 @@ class DepthwiseWeightGradStep : public Step {
       auto** rows = reinterpret_cast<const std::byte**>(args.scratch + float_bytes(parts_ * size()) +
                                                         thread * pointer_bytes());
       const Share mine = share(parts_, static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
-      for (std::int64_t part = mine.begin; part < mine.end; ++part) sum(args, part, rows, partial + part * size());
+      for (std::int64_t part = mine.begin; part < mine.end; ++part)
+        sum(args, part, rows, partial + part * size());
     });
     const std::int64_t taps = rows_.taps();
     auto* out = reinterpret_cast<float*>(args.out[0]);
@@ -236,10 +224,12 @@ class DepthwiseWeightGradStep : public Step {
  private:
   static constexpr std::int64_t kLeastPixels = 32, kMostParts = 32;
 
-  static const op::ConvGradWeight& op_of(const Query& query) { return std::get<op::ConvGradWeight>(query.node.op); }
+  static const op::ConvGradWeight& op_of(const Query& query) {
+    return std::get<op::ConvGradWeight>(query.node.op);
+  }
   std::int64_t size() const noexcept { return rows_.taps() * lanes(channels_); }
   std::size_t pointer_bytes() const noexcept {
-    return aligned(static_cast<std::size_t>(kPixels * rows_.taps()) * sizeof(void*));
+    return aligned_to_line(static_cast<std::size_t>(kPixels * rows_.taps()) * sizeof(void*));
   }
 
   void sum(const StepArgs& args, std::int64_t part, const std::byte** rows, float* out) const noexcept {
@@ -285,7 +275,8 @@ bool is_transposed(const Query& query) {
 }
 bool is_weight_grad(const Query& query) {
   return varies(query, 0) && varies(query, 1) && is_float_image(query.out()) &&
-         is_depthwise(std::get<op::ConvGradWeight>(query.node.op).group, query.in(0).shape, query.in(1).shape);
+         is_depthwise(std::get<op::ConvGradWeight>(query.node.op).group, query.in(0).shape,
+                      query.in(1).shape);
 }
 
 template <class S>
@@ -304,18 +295,20 @@ std::span<const Tactic> train_depthwise_tactics() {
 }
 
 std::span<const Tactic> depthwise_transpose_tactics() {
-  static const Tactic list[] = {{"depthwise_transpose_f32", LayoutNeed::nhwc, is_transposed, [](const Query& q) {
-                                   return prepared<DepthwiseTransposedStep>(
-                                       q, "transposed_" + std::string(kernels::select_dwconv_f32(q.isa).name));
-                                 }}};
+  static const Tactic list[] = {
+      {"depthwise_transpose_f32", LayoutNeed::nhwc, is_transposed, [](const Query& q) {
+         return prepared<DepthwiseTransposedStep>(
+             q, "transposed_" + std::string(kernels::select_dwconv_f32(q.isa).name));
+       }}};
   return list;
 }
 
 std::span<const Tactic> depthwise_grad_weight_tactics() {
-  static const Tactic list[] = {{"depthwise_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
-                                   return prepared<DepthwiseWeightGradStep>(
-                                       q, std::string(kernels::select_depthwise_grad_f32(q.isa).name));
-                                 }}};
+  static const Tactic list[] = {
+      {"depthwise_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
+         return prepared<DepthwiseWeightGradStep>(
+             q, std::string(kernels::select_depthwise_grad_f32(q.isa).name));
+       }}};
   return list;
 }
 

@@ -16,12 +16,16 @@ namespace {
 
 constexpr std::int64_t kLanes = 16;
 
-std::int64_t padded(std::int64_t channels) { return (channels + kLanes - 1) / kLanes * kLanes + kernels::kChannelSlack; }
+std::int64_t padded(std::int64_t channels) {
+  return (channels + kLanes - 1) / kLanes * kLanes + kernels::kChannelSlack;
+}
 
 const float* floats(const StepArgs& args, std::size_t i) noexcept {
   return reinterpret_cast<const float*>(args.in[i]);
 }
-float* floats_out(const StepArgs& args, std::size_t i) noexcept { return reinterpret_cast<float*>(args.out[i]); }
+float* floats_out(const StepArgs& args, std::size_t i) noexcept {
+  return reinterpret_cast<float*>(args.out[i]);
+}
 
 // A tensor as rows of channels, cut into chunks.
 struct Rows {
@@ -55,9 +59,12 @@ bool has_rows(const Type& type) {
 // Two sums for each chunk and channel, in scratch, and their totals.
 class PartialSums {
  public:
-  explicit PartialSums(const Rows& rows) : channels_(rows.channels), stride_(padded(rows.channels)), chunks_(rows.chunks) {}
+  explicit PartialSums(const Rows& rows)
+      : channels_(rows.channels), stride_(padded(rows.channels)), chunks_(rows.chunks) {}
 
-  std::size_t bytes() const noexcept { return static_cast<std::size_t>(2 * stride_ * chunks_) * sizeof(float); }
+  std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(2 * stride_ * chunks_) * sizeof(float);
+  }
   float* at(std::byte* scratch, std::int64_t chunk, int which) const noexcept {
     return reinterpret_cast<float*>(scratch) + (chunk * 2 + which) * stride_;
   }
@@ -89,14 +96,15 @@ class StatisticsStep : public Step {
     const float* x = floats(args, 0);
     rows_.for_chunks(*args.threads, [&](std::int64_t chunk, std::int64_t first, std::int64_t count) {
       // The first pixel is as good a guess of the mean as any.
-      kernel_({x + first * rows_.channels, count, static_cast<int>(rows_.channels), x, sums_.at(args.scratch, chunk, 0),
-               sums_.at(args.scratch, chunk, 1)});
+      kernel_({x + first * rows_.channels, count, static_cast<int>(rows_.channels), x,
+               sums_.at(args.scratch, chunk, 0), sums_.at(args.scratch, chunk, 1)});
     });
     const auto count = static_cast<double>(rows_.rows);
     sums_.totals(args.scratch, [&](std::int64_t c, double sum, double square) {
       const double offset = sum / count;
       if (args.out[0]) floats_out(args, 0)[c] = static_cast<float>(static_cast<double>(x[c]) + offset);
-      if (args.out[1]) floats_out(args, 1)[c] = static_cast<float>(std::max(0.0, square / count - offset * offset));
+      if (args.out[1])
+        floats_out(args, 1)[c] = static_cast<float>(std::max(0.0, square / count - offset * offset));
     });
   }
 
@@ -181,8 +189,8 @@ class NormGradStep : public Step {
     const int channels = static_cast<int>(rows_.channels);
     rows_.for_chunks(*args.threads, [&](std::int64_t chunk, std::int64_t first, std::int64_t count) {
       const std::int64_t at = first * rows_.channels;
-      sums_kernel_({floats(args, 0) + at, floats(args, 1) + at, count, channels, norm, sums_.at(partial, chunk, 0),
-                    sums_.at(partial, chunk, 1)});
+      sums_kernel_({floats(args, 0) + at, floats(args, 1) + at, count, channels, norm,
+                    sums_.at(partial, chunk, 0), sums_.at(partial, chunk, 1)});
     });
     const double share = training_ ? 1 / static_cast<double>(rows_.rows) : 0;
     sums_.totals(partial, [&](std::int64_t c, double sum, double product) {
@@ -195,7 +203,8 @@ class NormGradStep : public Step {
     if (!args.out[0]) return;
     rows_.for_chunks(*args.threads, [&](std::int64_t, std::int64_t first, std::int64_t count) {
       const std::int64_t at = first * rows_.channels;
-      kernel_({floats(args, 0) + at, floats(args, 1) + at, floats_out(args, 0) + at, count, channels, norm, offset, slope});
+      kernel_({floats(args, 0) + at, floats(args, 1) + at, floats_out(args, 0) + at, count, channels, norm,
+               offset, slope});
     });
   }
 
@@ -226,8 +235,8 @@ class ChannelSumStep : public Step {
 
   void run(const StepArgs& args) const noexcept override {
     rows_.for_chunks(*args.threads, [&](std::int64_t chunk, std::int64_t first, std::int64_t count) {
-      kernel_({floats(args, 0) + first * rows_.channels, count, static_cast<int>(rows_.channels), zeros_.data(),
-               sums_.at(args.scratch, chunk, 0), sums_.at(args.scratch, chunk, 1)});
+      kernel_({floats(args, 0) + first * rows_.channels, count, static_cast<int>(rows_.channels),
+               zeros_.data(), sums_.at(args.scratch, chunk, 0), sums_.at(args.scratch, chunk, 1)});
     });
     sums_.totals(args.scratch, [&](std::int64_t c, double sum, double) {
       floats_out(args, 0)[c] = static_cast<float>(sum);
@@ -244,9 +253,11 @@ class ChannelSumStep : public Step {
 bool is_channel_sum(const Query& query) {
   const auto& reduce = std::get<op::Reduce>(query.node.op);
   const Type& x = query.in(0);
-  if (reduce.fn != op::ReduceFn::ReduceSum || !has_rows(x) || !is_float(query.out()) || query.constant(1) == nullptr)
+  if (reduce.fn != op::ReduceFn::ReduceSum || !has_rows(x) || !is_float(query.out()) ||
+      query.constant(1) == nullptr)
     return false;
-  if (query.out().shape.rank() == 4 ? query.out().shape.count() != x.shape[1] : query.out().shape != Shape{x.shape[1]})
+  if (query.out().shape.rank() == 4 ? query.out().shape.count() != x.shape[1]
+                                    : query.out().shape != Shape{x.shape[1]})
     return false;
   std::vector<std::int64_t> axes = as_ints(*query.constant(1));
   for (std::int64_t& axis : axes)
@@ -264,7 +275,8 @@ class ClampGradStep : public Step {
 
   void run(const StepArgs& args) const noexcept override {
     spread(*args.threads, count_, [&](std::size_t first, std::size_t count) {
-      kernel_({floats(args, 0) + first, floats(args, 1) + first, floats_out(args, 0) + first, count, clamp_.lo, clamp_.hi});
+      kernel_({floats(args, 0) + first, floats(args, 1) + first, floats_out(args, 0) + first, count,
+               clamp_.lo, clamp_.hi});
     });
   }
 
@@ -283,7 +295,8 @@ class AverageStep : public Step {
 
   void run(const StepArgs& args) const noexcept override {
     spread(*args.threads, count_, [&](std::size_t first, std::size_t count) {
-      kernel_({floats(args, 0) + first, floats(args, 1) + first, floats_out(args, 0) + first, count, momentum_});
+      kernel_(
+          {floats(args, 0) + first, floats(args, 1) + first, floats_out(args, 0) + first, count, momentum_});
     });
   }
 
@@ -294,7 +307,9 @@ class AverageStep : public Step {
 };
 
 float rate_of(const StepArgs& args) noexcept { return *floats(args, 0); }
-std::int64_t step_of(const StepArgs& args) noexcept { return *reinterpret_cast<const std::int64_t*>(args.in[1]); }
+std::int64_t step_of(const StepArgs& args) noexcept {
+  return *reinterpret_cast<const std::int64_t*>(args.in[1]);
+}
 
 class MomentumStep : public Step {
  public:
@@ -306,9 +321,9 @@ class MomentumStep : public Step {
   void run(const StepArgs& args) const noexcept override {
     const float beta = step_of(args) > 0 ? op_.beta : 1;
     spread(*args.threads, count_, [&](std::size_t first, std::size_t count) {
-      kernel_({floats(args, 2) + first, floats(args, 3) + first, floats(args, 4) + first, floats_out(args, 0) + first,
-               floats_out(args, 1) + first, count, rate_of(args), op_.alpha, beta, op_.norm_coefficient,
-               op_.mode == "nesterov"});
+      kernel_({floats(args, 2) + first, floats(args, 3) + first, floats(args, 4) + first,
+               floats_out(args, 0) + first, floats_out(args, 1) + first, count, rate_of(args), op_.alpha,
+               beta, op_.norm_coefficient, op_.mode == "nesterov"});
     });
   }
 
@@ -344,10 +359,10 @@ class AdamStep : public Step {
                                            (1 - std::pow(static_cast<double>(p_.alpha), step))
                                      : rate;
     spread(*args.threads, count_, [&](std::size_t first, std::size_t count) {
-      kernel_({floats(args, 2) + first, floats(args, 3) + first, floats(args, 4) + first, floats(args, 5) + first,
-               floats_out(args, 0) + first, floats_out(args, 1) + first, floats_out(args, 2) + first, count,
-               static_cast<float>(unbiased), p_.alpha, p_.beta, p_.epsilon, p_.decay,
-               1 - static_cast<float>(rate) * p_.decay_apart, 1 - p_.decay_post});
+      kernel_({floats(args, 2) + first, floats(args, 3) + first, floats(args, 4) + first,
+               floats(args, 5) + first, floats_out(args, 0) + first, floats_out(args, 1) + first,
+               floats_out(args, 2) + first, count, static_cast<float>(unbiased), p_.alpha, p_.beta,
+               p_.epsilon, p_.decay, 1 - static_cast<float>(rate) * p_.decay_apart, 1 - p_.decay_post});
     });
   }
 
@@ -378,20 +393,22 @@ bool float_inputs(const Query& query) {
 }  // namespace
 
 std::span<const Tactic> statistics_tactics() {
-  static const Tactic list[] = {{"batch_statistics_f32", LayoutNeed::nhwc,
-                                 [](const Query& q) { return has_rows(q.in(0)) && q.node.out.size() == 2; },
-                                 [](const Query& q) { return prepared<StatisticsStep>(q, "batch_statistics_f32"); }}};
+  static const Tactic list[] = {
+      {"batch_statistics_f32", LayoutNeed::nhwc,
+       [](const Query& q) { return has_rows(q.in(0)) && q.node.out.size() == 2; },
+       [](const Query& q) { return prepared<StatisticsStep>(q, "batch_statistics_f32"); }}};
   return list;
 }
 
 std::span<const Tactic> batch_norm_tactics() {
-  static const Tactic list[] = {
-      {"batch_norm_f32", LayoutNeed::nhwc,
-       [](const Query& q) {
-         return has_rows(q.in(0)) && float_inputs(q) && q.node.out.size() == 1 &&
-                std::get<op::BatchNormalization>(q.node.op).training_mode == 0;
-       },
-       [](const Query& q) { return prepared<NormStep>(q, "batch_norm_f32", {{0, 0}}); }}};
+  static const Tactic list[] = {{"batch_norm_f32", LayoutNeed::nhwc,
+                                 [](const Query& q) {
+                                   return has_rows(q.in(0)) && float_inputs(q) && q.node.out.size() == 1 &&
+                                          std::get<op::BatchNormalization>(q.node.op).training_mode == 0;
+                                 },
+                                 [](const Query& q) {
+                                   return prepared<NormStep>(q, "batch_norm_f32", {{0, 0}});
+                                 }}};
   return list;
 }
 
@@ -399,41 +416,54 @@ std::span<const Tactic> batch_norm_grad_tactics() {
   static const Tactic list[] = {
       {"batch_norm_grad_f32", LayoutNeed::nhwc,
        [](const Query& q) { return has_rows(q.in(0)) && float_inputs(q) && q.node.out.size() == 3; },
-       [](const Query& q) { return prepared<NormGradStep>(q, "batch_norm_grad_f32", {{0, 0}, {0, 1}}); }}};
+       [](const Query& q) {
+         return prepared<NormGradStep>(q, "batch_norm_grad_f32", {{0, 0}, {0, 1}});
+       }}};
   return list;
 }
 
 std::span<const Tactic> channel_sum_tactics() {
-  static const Tactic list[] = {{"channel_sum_f32", LayoutNeed::nhwc, is_channel_sum,
-                                 [](const Query& q) { return prepared<ChannelSumStep>(q, "channel_sum_f32"); }}};
+  static const Tactic list[] = {{"channel_sum_f32", LayoutNeed::nhwc, is_channel_sum, [](const Query& q) {
+                                   return prepared<ChannelSumStep>(q, "channel_sum_f32");
+                                 }}};
   return list;
 }
 
 std::span<const Tactic> clamp_grad_tactics() {
   static const Tactic list[] = {
-      {"clamp_grad_f32", LayoutNeed::any, [](const Query& q) { return float_inputs(q) && q.constant(0) == nullptr && q.constant(1) == nullptr; },
-       [](const Query& q) { return prepared<ClampGradStep>(q, "clamp_grad_f32", {{0, 0}, {0, 1}}); }}};
+      {"clamp_grad_f32", LayoutNeed::any,
+       [](const Query& q) { return float_inputs(q) && q.constant(0) == nullptr && q.constant(1) == nullptr; },
+       [](const Query& q) {
+         return prepared<ClampGradStep>(q, "clamp_grad_f32", {{0, 0}, {0, 1}});
+       }}};
   return list;
 }
 
 std::span<const Tactic> average_tactics() {
   static const Tactic list[] = {
-      {"average_f32", LayoutNeed::any, [](const Query& q) { return float_inputs(q) && q.constant(0) == nullptr && q.constant(1) == nullptr; },
-       [](const Query& q) { return prepared<AverageStep>(q, "average_f32", {{0, 0}, {0, 1}}); }}};
+      {"average_f32", LayoutNeed::any,
+       [](const Query& q) { return float_inputs(q) && q.constant(0) == nullptr && q.constant(1) == nullptr; },
+       [](const Query& q) {
+         return prepared<AverageStep>(q, "average_f32", {{0, 0}, {0, 1}});
+       }}};
   return list;
 }
 
 std::span<const Tactic> momentum_tactics() {
-  static const Tactic list[] = {
-      {"momentum_f32", LayoutNeed::any, [](const Query& q) { return is_single_update(q, 1); },
-       [](const Query& q) { return prepared<MomentumStep>(q, "momentum_f32", {{0, 2}, {1, 4}}); }}};
+  static const Tactic list[] = {{"momentum_f32", LayoutNeed::any,
+                                 [](const Query& q) { return is_single_update(q, 1); },
+                                 [](const Query& q) {
+                                   return prepared<MomentumStep>(q, "momentum_f32", {{0, 2}, {1, 4}});
+                                 }}};
   return list;
 }
 
 std::span<const Tactic> adam_tactics() {
-  static const Tactic list[] = {
-      {"adam_f32", LayoutNeed::any, [](const Query& q) { return is_single_update(q, 2); },
-       [](const Query& q) { return prepared<AdamStep>(q, "adam_f32", {{0, 2}, {1, 4}, {2, 5}}); }}};
+  static const Tactic list[] = {{"adam_f32", LayoutNeed::any,
+                                 [](const Query& q) { return is_single_update(q, 2); },
+                                 [](const Query& q) {
+                                   return prepared<AdamStep>(q, "adam_f32", {{0, 2}, {1, 4}, {2, 5}});
+                                 }}};
   return list;
 }
 
