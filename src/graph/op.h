@@ -125,10 +125,13 @@ struct GlobalLpPool {
 };
 
 // --- normalization ----------------------------------------------------------------------------------------------
+// In training mode, inside the library, outputs 3 and 4 are the mean and variance of the batch. `clamp` is fused by
+// lowering.
 struct BatchNormalization {
   float epsilon = 1e-5f, momentum = 0.9f;
   std::int64_t training_mode = 0;
-  EKE_FIELDS(EKE_FIELD(epsilon) EKE_FIELD(momentum) EKE_FIELD(training_mode))
+  Clamp clamp;
+  EKE_FIELDS(EKE_FIELD(epsilon) EKE_FIELD(momentum) EKE_FIELD(training_mode) EKE_FIELD(clamp))
   friend bool operator==(const BatchNormalization&, const BatchNormalization&) = default;
 };
 struct InstanceNormalization {
@@ -406,11 +409,112 @@ struct DequantizeLinear {
   friend bool operator==(const DequantizeLinear&, const DequantizeLinear&) = default;
 };
 
+// --- training ---------------------------------------------------------------------------------------------------
+// Gradients as operators; dy is the gradient of the operator's output. The gradient of a convolution's input is a
+// ConvTranspose. ONNX has the losses and Adagrad, Adam and Momentum; the rest is never in a saved file.
+
+// (x, dy) -> gradient of the weights, [M, C/group, kernel_shape...].
+struct ConvGradWeight {
+  std::string auto_pad = "NOTSET";
+  Ints kernel_shape, strides, pads, dilations;
+  std::int64_t group = 1;
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(group))
+  friend bool operator==(const ConvGradWeight&, const ConvGradWeight&) = default;
+};
+// (dy, x) -> dx: to the first largest element of each window.
+struct MaxPoolGrad {
+  std::string auto_pad = "NOTSET";
+  Ints kernel_shape, strides, pads, dilations;
+  std::int64_t ceil_mode = 0;
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(ceil_mode))
+  friend bool operator==(const MaxPoolGrad&, const MaxPoolGrad&) = default;
+};
+// dy -> dx of shape `x_shape`.
+struct AveragePoolGrad {
+  std::string auto_pad = "NOTSET";
+  Ints kernel_shape, strides, pads, dilations;
+  std::int64_t ceil_mode = 0, count_include_pad = 0;
+  Ints x_shape;
+  EKE_FIELDS(EKE_FIELD(auto_pad) EKE_FIELD(kernel_shape) EKE_FIELD(strides) EKE_FIELD(pads)
+                 EKE_FIELD(dilations) EKE_FIELD(ceil_mode) EKE_FIELD(count_include_pad) EKE_FIELD(x_shape))
+  friend bool operator==(const AveragePoolGrad&, const AveragePoolGrad&) = default;
+};
+// (dy, x, scale, B, mean, var) -> dx, dscale, dB of a BatchNormalization and the clamp after it. With
+// training_mode the mean and variance are those of x, and dx counts their change.
+struct BatchNormalizationGrad {
+  float epsilon = 1e-5f;
+  std::int64_t training_mode = 0;
+  Clamp clamp;
+  EKE_FIELDS(EKE_FIELD(epsilon) EKE_FIELD(training_mode) EKE_FIELD(clamp))
+  friend bool operator==(const BatchNormalizationGrad&, const BatchNormalizationGrad&) = default;
+};
+// (dy, y) -> dy where lo < y < hi, else 0: of Relu and Clip, from their output or their input.
+struct ClampGrad {
+  Clamp clamp;
+  EKE_FIELDS(EKE_FIELD(clamp))
+  friend bool operator==(const ClampGrad&, const ClampGrad&) = default;
+};
+// (old, new) -> momentum * old + (1 - momentum) * new.
+struct MovingAverage {
+  float momentum = 0.9f;
+  EKE_FIELDS(EKE_FIELD(momentum))
+  friend bool operator==(const MovingAverage&, const MovingAverage&) = default;
+};
+// An ignore_index of kNoIndex ignores nothing.
+inline constexpr std::int64_t kNoIndex = std::numeric_limits<std::int64_t>::min();
+struct NegativeLogLikelihoodLoss {
+  std::int64_t ignore_index = kNoIndex;
+  std::string reduction = "mean";
+  EKE_FIELDS(EKE_FIELD(ignore_index) EKE_FIELD(reduction))
+  friend bool operator==(const NegativeLogLikelihoodLoss&, const NegativeLogLikelihoodLoss&) = default;
+};
+struct SoftmaxCrossEntropyLoss {
+  std::int64_t ignore_index = kNoIndex;
+  std::string reduction = "mean";
+  EKE_FIELDS(EKE_FIELD(ignore_index) EKE_FIELD(reduction))
+  friend bool operator==(const SoftmaxCrossEntropyLoss&, const SoftmaxCrossEntropyLoss&) = default;
+};
+// (dloss, target, optional weight) -> gradient of the loss's input, of shape `x_shape`.
+struct NegativeLogLikelihoodLossGrad {
+  std::int64_t ignore_index = kNoIndex;
+  std::string reduction = "mean";
+  Ints x_shape;
+  EKE_FIELDS(EKE_FIELD(ignore_index) EKE_FIELD(reduction) EKE_FIELD(x_shape))
+  friend bool operator==(const NegativeLogLikelihoodLossGrad&, const NegativeLogLikelihoodLossGrad&) = default;
+};
+struct Adagrad {
+  float decay_factor = 0, epsilon = 0, norm_coefficient = 0;
+  EKE_FIELDS(EKE_FIELD(decay_factor) EKE_FIELD(epsilon) EKE_FIELD(norm_coefficient))
+  friend bool operator==(const Adagrad&, const Adagrad&) = default;
+};
+struct Adam {
+  float alpha = 0.9f, beta = 0.999f, epsilon = 0, norm_coefficient = 0, norm_coefficient_post = 0;
+  EKE_FIELDS(EKE_FIELD(alpha) EKE_FIELD(beta) EKE_FIELD(epsilon) EKE_FIELD(norm_coefficient)
+                 EKE_FIELD(norm_coefficient_post))
+  friend bool operator==(const Adam&, const Adam&) = default;
+};
+// As Adam, with the decay of Loshchilov and Hutter: the weights shrink by R * weight_decay apart from the gradient.
+struct AdamW {
+  float alpha = 0.9f, beta = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  EKE_FIELDS(EKE_FIELD(alpha) EKE_FIELD(beta) EKE_FIELD(epsilon) EKE_FIELD(weight_decay))
+  friend bool operator==(const AdamW&, const AdamW&) = default;
+};
+struct Momentum {
+  float alpha = 0.9f, beta = 1;
+  std::string mode = "standard";
+  float norm_coefficient = 0;
+  EKE_FIELDS(EKE_FIELD(alpha) EKE_FIELD(beta) EKE_FIELD(mode) EKE_FIELD(norm_coefficient))
+  friend bool operator==(const Momentum&, const Momentum&) = default;
+};
+
 // --- operators without attributes -------------------------------------------------------------------------------
 // clang-format off
 #define EKE_PLAIN_OPS(X)                                                                                       \
   X(MatMul) X(MatMulInteger) X(QLinearMatMul) X(GlobalAveragePool) X(GlobalMaxPool) X(Clip) X(Where) X(Squeeze) \
-  X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) X(Identity) X(Dropout) X(DynamicQuantizeLinear)
+  X(Unsqueeze) X(Slice) X(Expand) X(Tile) X(Range) X(Size) X(Identity) X(Dropout) X(DynamicQuantizeLinear)      \
+  X(BatchStatistics)
 // clang-format on
 #define EKE_PLAIN_STRUCT(name)                                  \
   struct name {                                                 \
@@ -429,7 +533,10 @@ EKE_PLAIN_OPS(EKE_PLAIN_STRUCT)
   X(Binary) X(Variadic) X(Reduce) X(Mod) X(BitShift) X(IsInf) X(LeakyRelu) X(Elu) X(Celu) X(Selu)               \
   X(HardSigmoid) X(ThresholdedRelu) X(Shrink) X(Gelu) X(Swish) X(Cast) X(Concat) X(Split) X(Pad) X(Reshape)     \
   X(Flatten) X(Transpose) X(Gather) X(GatherElements) X(Shape) X(ConstantOfShape) X(DepthToSpace)               \
-  X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear) X(DequantizeLinear)
+  X(SpaceToDepth) X(ArgMax) X(ArgMin) X(TopK) X(Resize) X(QuantizeLinear) X(DequantizeLinear)                   \
+  X(ConvGradWeight) X(MaxPoolGrad) X(AveragePoolGrad) X(BatchNormalizationGrad) X(ClampGrad) X(MovingAverage)   \
+  X(NegativeLogLikelihoodLoss) X(SoftmaxCrossEntropyLoss) X(NegativeLogLikelihoodLossGrad) X(Adagrad) X(Adam)   \
+  X(AdamW) X(Momentum)
 #define EKE_OPS(X) EKE_ATTRIBUTE_OPS(X) EKE_PLAIN_OPS(X)
 // clang-format on
 

@@ -66,7 +66,7 @@ struct Setter {
 struct Required {
   std::string_view op, attribute;
 };
-constexpr std::array<Required, 9> kRequired{{{"Concat", "axis"},
+constexpr std::array<Required, 13> kRequired{{{"Concat", "axis"},
                                              {"Cast", "to"},
                                              {"DepthToSpace", "blocksize"},
                                              {"SpaceToDepth", "blocksize"},
@@ -74,7 +74,11 @@ constexpr std::array<Required, 9> kRequired{{{"Concat", "axis"},
                                              {"GroupNormalization", "num_groups"},
                                              {"BitShift", "direction"},
                                              {"MaxPool", "kernel_shape"},
-                                             {"AveragePool", "kernel_shape"}}};
+                                             {"AveragePool", "kernel_shape"},
+                                             {"Momentum", "alpha"},
+                                             {"Momentum", "beta"},
+                                             {"Momentum", "mode"},
+                                             {"Momentum", "norm_coefficient"}}};
 
 }  // namespace
 

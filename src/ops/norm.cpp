@@ -86,8 +86,7 @@ std::vector<Type> infer_batch_norm(const Op& op, std::span<const Operand> in) {
   std::vector<Type> types{checked(x.dtype, x.shape)};
   if (attributes<op::BatchNormalization>(op).training_mode != 0) {
     check(x.shape.count() > 0, "input {} is empty", to_string(x.shape));
-    types.push_back(Type{in[3].type->dtype, in[3].type->shape});
-    types.push_back(Type{in[4].type->dtype, in[4].type->shape});
+    for (std::size_t i : {3, 4, 3, 4}) types.push_back(Type{in[i].type->dtype, in[i].type->shape});
   }
   return types;
 }
@@ -96,7 +95,8 @@ void eval_batch_norm(const Op& op, std::span<const TensorView> in, std::span<con
   const auto& a = attributes<op::BatchNormalization>(op);
   const Shape& shape = in[0].shape();
   const std::int64_t batch = shape[0], channels = shape[1], plane = shape.count(2, shape.rank());
-  const MutTensorView y = result(out, 0), running_mean = result(out, 1), running_var = result(out, 2);
+  const MutTensorView y = result(out, 0), running_mean = result(out, 1), running_var = result(out, 2),
+                      batch_mean = result(out, 3), batch_var = result(out, 4);
   const double momentum = a.momentum;
   visit_float(in[0].dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -109,13 +109,17 @@ void eval_batch_norm(const Op& op, std::span<const TensorView> in, std::span<con
         m = moments(batch * plane, [&](std::int64_t k) { return static_cast<double>(x[index(k)]); });
         if (running_mean) store(running_mean, c, old.mean * momentum + m.mean * (1 - momentum));
         if (running_var) store(running_var, c, old.variance * momentum + m.variance * (1 - momentum));
+        if (batch_mean) store(batch_mean, c, m.mean);
+        if (batch_var) store(batch_var, c, m.variance);
       }
       if (!y) continue;
       const double factor = value(in[1], c) / std::sqrt(m.variance + static_cast<double>(a.epsilon));
       const double shift = value(in[2], c);
       for (std::int64_t k = 0; k < batch * plane; ++k) {
         const std::int64_t i = index(k);
-        y.as<T>()[i] = static_cast<T>((static_cast<double>(x[i]) - m.mean) * factor + shift);
+        double normal = (static_cast<double>(x[i]) - m.mean) * factor + shift;
+        if (a.clamp.active()) normal = std::min<double>(std::max<double>(normal, a.clamp.lo), a.clamp.hi);
+        y.as<T>()[i] = static_cast<T>(normal);
       }
     }
   });

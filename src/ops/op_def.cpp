@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "ops/cost.h"
 #include "ops/families.h"
+#include "ops/gradient.h"
 
 namespace eke {
 namespace {
@@ -16,8 +17,15 @@ class Table {
  public:
   Table() {
     for (auto family : {conv_ops, matmul_ops, pool_ops, norm_ops, softmax_ops, quantize_ops, resize_ops,
-                        unary_ops, binary_ops, reduce_ops, layout_ops, shape_ops})
+                        unary_ops, binary_ops, reduce_ops, layout_ops, shape_ops, loss_ops, optimizer_ops,
+                        training_ops})
       for (OpDef& definition : family()) add(std::move(definition));
+    for (auto gradients : {product_gradients, window_gradients, elementwise_gradients, layout_gradients,
+                           loss_gradients})
+      for (const Gradient& gradient : gradients()) {
+        definitions_[gradient.kind.index()].grad = gradient.grad;
+        definitions_[gradient.kind.index()].no_grad = gradient.none;
+      }
   }
 
   const OpDef& of(const Op& op) const {

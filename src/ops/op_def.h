@@ -59,6 +59,11 @@ struct Cost {
   std::int64_t bytes = 0;  // read and written once: inputs, constants, outputs
 };
 
+// Appends the nodes that compute gradients of a node's inputs from those of its outputs; returns one value an input,
+// kNoValue where the gradient is not wanted or zero (ops/gradient.h).
+class GradientBuilder;
+using GradientFn = std::vector<ValueId> (*)(GradientBuilder& b);
+
 struct OpDef {
   Op kind;                     // says which struct this defines; its attributes do not matter
   std::vector<OnnxName> onnx;  // the ONNX operators that it stands for; empty for forms made by lowering
@@ -75,6 +80,11 @@ struct OpDef {
   // infer gave; data never aliases. Neither throws nor allocates unless the family's file says why. When types
   // carry QParams it follows docs/integer-semantics.md.
   void (*eval)(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) = nullptr;
+
+  // From the gradient files (ops/gradient.h). Null: `no_grad` says why there is none; where that is empty too, the
+  // output does not depend on the inputs smoothly, and passes no gradient on.
+  GradientFn grad = nullptr;
+  std::string_view no_grad = {};
 
   QuantRule quant = {};
 

@@ -38,6 +38,7 @@ struct PlanState {
   std::vector<Type> input_types, output_types;
   std::vector<std::size_t> input_offsets;  // kNowhere: read where the caller has it
   std::vector<Place> outputs;
+  std::vector<std::size_t> states;  // offsets
   struct Watch {
     Type type;
     std::size_t offset = kNowhere;
@@ -51,6 +52,19 @@ struct PlanState {
 
 namespace {
 
+class CopyStep : public Step {
+ public:
+  explicit CopyStep(std::size_t bytes) : bytes_(bytes) {}
+  void run(const StepArgs& args) const noexcept override { std::memcpy(args.out[0], args.in[0], bytes_); }
+
+ private:
+  std::size_t bytes_;
+};
+
+std::unique_ptr<Step> copy_step(const Type& type) {
+  return std::make_unique<CopyStep>(byte_size(type.dtype, type.shape));
+}
+
 class Compiler {
  public:
   Compiler(Graph graph, std::size_t outputs, const CompileOptions& options, std::vector<LowerNote> notes)
@@ -63,11 +77,23 @@ class Compiler {
 
   std::shared_ptr<PlanState> run() {
     find_slices();
-    for (ValueId id : graph_.inputs) located_[{id, Layout::plain}] = add_slot(graph_[id].type, -1);
+    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
+      const ValueId id = graph_.inputs[i];
+      const PlanStateTensor* state = state_at(&PlanStateTensor::input, i);
+      const std::size_t slot = add_slot(graph_[id].type, -1);
+      located_[{id, state == nullptr ? Layout::plain : layout_of(id, state->layout)}] = slot;
+      if (state == nullptr) input_slots_.push_back(slot);
+    }
+    for (const PlanStateTensor& state : options_.states) {
+      const ValueId in = graph_.inputs[state.input];
+      state_slots_.push_back(located_.at({in, layout_of(in, state.layout)}));
+    }
     for (const Node& node : graph_.nodes)
       with_context([&] { return fmt::format("node '{}' ({})", node.name, op_name(node.op)); },
                    [&] { add_node(node); });
+    finish_states();
     finish_outputs();
+    share_slots();
     place_slots();
     return state_;
   }
@@ -75,12 +101,22 @@ class Compiler {
  private:
   struct Slot {
     Interval interval;
-    std::size_t offset = 0;
+    std::size_t shared_with = kNowhere;  // the slot whose memory it takes over
+  };
+  struct Share {
+    int step = 0;
+    std::size_t out = 0, in = 0;  // slots
   };
   struct Operands {
     std::vector<std::size_t> slots;  // kNowhere: absent or constant
     std::vector<const void*> constants;
   };
+
+  // The state whose input or output stands at `index`.
+  const PlanStateTensor* state_at(std::size_t PlanStateTensor::*member, std::size_t index) const {
+    const auto it = std::ranges::find(options_.states, index, member);
+    return it == options_.states.end() ? nullptr : &*it;
+  }
 
   int next_step() const { return static_cast<int>(state_->steps.size()); }
 
@@ -203,10 +239,18 @@ class Compiler {
         out.push_back(kNowhere);
         continue;
       }
-      out.push_back(slices_.contains(id) ? whole_slot(slices_.at(id).whole)
-                                         : add_slot(graph_[id].type, next_step()));
-      if (!slices_.contains(id)) located_[{id, layout_of(id, query.layout)}] = out.back();
+      if (slices_.contains(id)) {
+        out.push_back(whole_slot(slices_.at(id).whole));
+        continue;
+      }
+      const std::size_t index = out.size();
+      const std::size_t state = updated_state(node, index, query.layout, prepared.in_place);
+      out.push_back(state != kNowhere ? state : add_slot(graph_[id].type, next_step()));
+      located_[{id, layout_of(id, query.layout)}] = out.back();
     }
+    for (const Prepared::InPlace& share : prepared.in_place)
+      if (out[share.output] != kNowhere && in.slots[share.input] != kNowhere)
+        shares_.push_back({next_step(), out[share.output], in.slots[share.input]});
     add_step(std::move(prepared.step), in, out,
              {node.name, std::string(op_name(node.op)), std::move(prepared.tactic), note(node, prepared.note),
               query.out(), cost_of(graph_, node)});
@@ -220,6 +264,56 @@ class Compiler {
     return located_[{whole, Layout::nhwc}] = add_slot(graph_[whole].type, next_step());
   }
 
+  // The slot of the state that output `index` of a node replaces in place.
+  std::size_t updated_state(const Node& node, std::size_t index, Layout layout,
+                            const std::vector<Prepared::InPlace>& in_place) const {
+    for (const Prepared::InPlace& share : in_place) {
+      if (share.output != index) continue;
+      for (std::size_t i = 0; i < options_.states.size(); ++i) {
+        const PlanStateTensor& state = options_.states[i];
+        const ValueId in = graph_.inputs[state.input];
+        const bool same_layout =
+            layouts_agree(graph_[in].type.shape) || layout_of(in, state.layout) == layout_of(in, layout);
+        if (graph_.outputs[state.output] == node.out[index] && in == node.in[share.input] && same_layout)
+          return state_slots_[i];
+      }
+    }
+    return kNowhere;
+  }
+
+  // States live throughout. What was not updated in place is copied at the end.
+  void finish_states() {
+    for (std::size_t i = 0; i < options_.states.size(); ++i) {
+      const PlanStateTensor& state = options_.states[i];
+      const ValueId id = graph_.outputs[state.output];
+      check(graph_.constant(id) == nullptr, "the state '{}' is replaced by a constant", graph_[id].name);
+      const std::size_t made = locate(id, layout_of(id, state.layout));
+      if (made == state_slots_[i]) continue;
+      add_step(copy_step(graph_[id].type), {{made}, {nullptr}}, {state_slots_[i]},
+               {graph_[id].name, "keep", "copy", "", graph_[id].type, {}});
+    }
+    for (const std::size_t slot : state_slots_)
+      slots_[slot].interval = {slots_[slot].interval.bytes, -1, next_step()};
+  }
+
+  // Gives an output the memory of an input that dies with the step, where the step allows it.
+  void share_slots() {
+    for (const Share& share : shares_) {
+      Slot &in = slots_[root(share.in)], &out = slots_[share.out];
+      if (share.in == share.out || in.interval.last != share.step ||
+          in.interval.bytes != out.interval.bytes || out.interval.first != share.step ||
+          out.shared_with != kNowhere)
+        continue;
+      in.interval.last = out.interval.last;
+      out.shared_with = root(share.in);
+    }
+  }
+
+  std::size_t root(std::size_t slot) const {
+    while (slots_[slot].shared_with != kNowhere) slot = slots_[slot].shared_with;
+    return slot;
+  }
+
   std::string note(const Node& node, const std::string& own) const {
     for (const LowerNote& note : notes_)
       if (note.node == node.name)
@@ -230,6 +324,7 @@ class Compiler {
   void finish_outputs() {
     for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
       const ValueId id = graph_.outputs[i];
+      if (state_at(&PlanStateTensor::output, i) != nullptr) continue;
       if (graph_.constant(id) != nullptr) {
         state_->constants.push_back(graph_[id].constant);
         if (i < output_count_)
@@ -250,10 +345,10 @@ class Compiler {
 
   // Inputs that only such steps read as read exactly need no copy in the arena.
   void find_direct_inputs() {
-    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
-      const std::size_t slot = located_.at({graph_.inputs[i], Layout::plain});
+    for (std::size_t i = 0; i < input_slots_.size(); ++i) {
+      const std::size_t slot = input_slots_[i];
       std::vector<CompiledStep*> readers;
-      bool direct = !is_watched(slot);
+      bool direct = !is_watched(slot) && !is_shared(slot);
       for (CompiledStep& step : state_->steps) {
         const bool reads =
             std::any_of(step.in.begin(), step.in.end(), [&](const Place& p) { return p.offset == slot; });
@@ -268,6 +363,10 @@ class Compiler {
     }
   }
 
+  bool is_shared(std::size_t slot) const {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.shared_with == slot; });
+  }
+
   bool is_watched(std::size_t slot) const {
     const auto is_slot = [&](const auto& place) { return place.offset == slot; };
     return std::any_of(state_->outputs.begin(), state_->outputs.end(), is_slot) ||
@@ -278,13 +377,20 @@ class Compiler {
   void place_slots() {
     find_direct_inputs();
     std::vector<Interval> intervals;
-    for (const Slot& slot : slots_) intervals.push_back(slot.interval);
+    std::vector<std::size_t> places(slots_.size());  // per slot: its interval
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (slots_[i].shared_with != kNowhere) continue;
+      places[i] = intervals.size();
+      intervals.push_back(slots_[i].interval);
+    }
     const Placement placement = place(intervals);
     const auto resolve = [&](std::size_t& slot, std::size_t shift = 0) {
-      if (slot != kNowhere) slot = placement.offsets[slot] + shift;
+      if (slot != kNowhere) slot = placement.offsets[places[root(slot)]] + shift;
     };
-    for (ValueId id : graph_.inputs)
-      state_->input_offsets.push_back(placement.offsets[located_.at({id, Layout::plain})]);
+    state_->input_offsets = input_slots_;
+    state_->states = state_slots_;
+    for (std::size_t& offset : state_->input_offsets) resolve(offset);
+    for (std::size_t& offset : state_->states) resolve(offset);
     for (std::size_t i : direct_inputs_) state_->input_offsets[i] = kNowhere;
     for (std::size_t w = 0; w < state_->observed.size(); ++w) watch(w);
     for (CompiledStep& step : state_->steps) {
@@ -330,6 +436,8 @@ class Compiler {
   Isa isa_;
   std::shared_ptr<PlanState> state_;
   std::vector<Slot> slots_;
+  std::vector<std::size_t> input_slots_, state_slots_;
+  std::vector<Share> shares_;
   std::map<std::pair<ValueId, Layout>, std::size_t> located_;
   std::vector<std::size_t> direct_inputs_;
   struct Slice {
@@ -384,8 +492,12 @@ Plan compile(const Graph& graph, const CompileOptions& options) {
   std::vector<LowerNote> notes;
   const std::size_t outputs = graph.outputs.size();
   auto state = Compiler(lower(std::move(wanted), &notes), outputs, options, std::move(notes)).run();
-  for (ValueId id : graph.inputs) state->input_types.push_back(graph[id].type);
-  for (ValueId id : graph.outputs) state->output_types.push_back(graph[id].type);
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i)
+    if (std::ranges::find(options.states, i, &PlanStateTensor::input) == options.states.end())
+      state->input_types.push_back(graph[graph.inputs[i]].type);
+  for (std::size_t i = 0; i < graph.outputs.size(); ++i)
+    if (std::ranges::find(options.states, i, &PlanStateTensor::output) == options.states.end())
+      state->output_types.push_back(graph[graph.outputs[i]].type);
   return Plan(std::move(state));
 }
 
@@ -400,6 +512,10 @@ void Plan::run(std::span<const TensorView> inputs, std::span<const MutTensorView
   copy_inputs(*state_, inputs, scratch.arena());
   for (std::size_t i = 0; i < state_->steps.size(); ++i) run_step(*state_, i, inputs, scratch);
   copy_outputs(*state_, outputs, scratch.arena());
+}
+
+std::byte* Plan::state_data(std::size_t i, Scratch& scratch) const noexcept {
+  return scratch.arena() + state_->states[i];
 }
 
 void Plan::run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
@@ -454,7 +570,8 @@ Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
   for (const CompiledStep& step : state.steps)
     step_scratch = std::max(step_scratch, step.step->scratch_bytes(threads.count()));
   const std::size_t arena = aligned(state.arena_bytes);
-  memory_ = std::make_unique<std::byte[]>(arena + aligned(step_scratch) + 2 * kAlign);
+  bytes_ = arena + aligned(step_scratch) + 2 * kAlign;
+  memory_ = std::make_unique<std::byte[]>(bytes_);
   arena_ = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<std::size_t>(memory_.get())));
   step_scratch_ = arena_ + arena;
   for (const CompiledStep& step : state.steps) {

@@ -21,10 +21,17 @@ namespace eke {
 // How a rank-4 tensor lies in memory: as its type says, or with the channels innermost.
 enum class Layout : std::uint8_t { plain, nhwc };
 
+// A tensor that stays in the plan's memory from run to run: a graph input, and the graph output that replaces it.
+struct PlanStateTensor {
+  std::size_t input = 0, output = 0;  // indexes into the graph's inputs and outputs
+  Layout layout = Layout::plain;      // in which it lies in memory; agrees with plain unless its rank is 4
+};
+
 struct CompileOptions {
   std::optional<Isa> isa;            // default: selected_isa()
   bool reference_only = false;       // every step is OpDef::eval: for tests and for comparing
   std::vector<std::string> observe;  // values that must exist in memory for run_observed, by name
+  std::vector<PlanStateTensor> states = {};  // these are no inputs and outputs of the plan
 };
 
 // What a step is, for reports.
@@ -64,6 +71,9 @@ class Plan {
   void run(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
            Scratch& scratch) const noexcept;
 
+  // The memory of state i, of CompileOptions::states; undefined until it is written.
+  std::byte* state_data(std::size_t i, Scratch& scratch) const noexcept;
+
   // As run, and calls `observe` for each observed value when it has been made.
   void run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
                     Scratch& scratch, const ObserveFn& observe) const;
@@ -88,10 +98,12 @@ class Scratch {
   std::byte* arena() noexcept { return arena_; }
   const Threads& threads() const noexcept { return threads_; }
   StepArgs args(std::size_t step) noexcept;  // for Plan
+  std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   std::unique_ptr<std::byte[]> memory_;
   std::byte *arena_, *step_scratch_;
+  std::size_t bytes_ = 0;
   std::vector<std::byte*> pointers_;         // of all steps' inputs and outputs, in order
   std::vector<std::size_t> first_, inputs_;  // per step: its first pointer, its count of inputs
   const Threads& threads_;

@@ -59,6 +59,11 @@ struct Prepared {
   std::unique_ptr<Step> step;  // null: the output is the input's bytes under another type
   std::string tactic;          // the kernel's or tactic's name
   std::string note = {};
+  // Outputs that may be written to the memory of an input of the same size, if nothing else needs it any more.
+  struct InPlace {
+    std::size_t output, input;
+  };
+  std::vector<InPlace> in_place = {};
 };
 
 struct Tactic {
@@ -89,5 +94,23 @@ std::span<const Tactic> binary_tactics();
 std::span<const Tactic> quantize_tactics();
 std::span<const Tactic> movement_tactics();
 std::span<const Tactic> softmax_tactics();
+// Of training: train_conv.cpp, train_depthwise.cpp, train_pool.cpp, training.cpp.
+std::span<const Tactic> max_pool_grad_tactics();
+std::span<const Tactic> average_pool_grad_tactics();
+std::span<const Tactic> spread_tactics();
+std::span<const Tactic> train_conv_tactics();
+std::span<const Tactic> conv_transpose_tactics();
+std::span<const Tactic> conv_grad_weight_tactics();
+std::span<const Tactic> train_depthwise_tactics();
+std::span<const Tactic> depthwise_transpose_tactics();
+std::span<const Tactic> depthwise_grad_weight_tactics();
+std::span<const Tactic> statistics_tactics();
+std::span<const Tactic> batch_norm_tactics();
+std::span<const Tactic> batch_norm_grad_tactics();
+std::span<const Tactic> channel_sum_tactics();
+std::span<const Tactic> clamp_grad_tactics();
+std::span<const Tactic> average_tactics();
+std::span<const Tactic> momentum_tactics();
+std::span<const Tactic> adam_tactics();
 
 }  // namespace eke

@@ -17,6 +17,11 @@ std::vector<std::vector<Tactic>> make_table() {
   const auto set = [&](std::span<const Tactic> own, std::initializer_list<Op> ops) {
     for (const Op& op : ops) table[op.index()] = joined(own);
   };
+  // Before the reference, after what is there.
+  const auto add = [&](std::span<const Tactic> own, const Op& op) {
+    std::vector<Tactic>& list = table[op.index()];
+    list.insert(list.end() - 1, own.begin(), own.end());
+  };
   set(conv_tactics(), {op::Conv{}});
   set(matmul_tactics(), {op::Gemm{}, op::MatMul{}});
   set(pool_tactics(),
@@ -29,6 +34,20 @@ std::vector<std::vector<Tactic>> make_table() {
       {op::Reshape{}, op::Flatten{}, op::Squeeze{}, op::Unsqueeze{}, op::Identity{}, op::Dropout{},
        op::Concat{}, op::Split{}, op::Slice{}, op::Pad{}, op::Transpose{}, op::Resize{}});
   set(softmax_tactics(), {op::Softmax{}});
+  set(statistics_tactics(), {op::BatchStatistics{}});
+  set(batch_norm_tactics(), {op::BatchNormalization{}});
+  set(batch_norm_grad_tactics(), {op::BatchNormalizationGrad{}});
+  set(clamp_grad_tactics(), {op::ClampGrad{}});
+  set(average_tactics(), {op::MovingAverage{}});
+  set(momentum_tactics(), {op::Momentum{}});
+  set(adam_tactics(), {op::Adam{}, op::AdamW{}});
+  set(max_pool_grad_tactics(), {op::MaxPoolGrad{}});
+  set(average_pool_grad_tactics(), {op::AveragePoolGrad{}});
+  set(spread_tactics(), {op::Expand{}});
+  add(channel_sum_tactics(), op::Reduce{});
+  for (auto own : {train_depthwise_tactics, train_conv_tactics}) add(own(), op::Conv{});
+  for (auto own : {depthwise_transpose_tactics, conv_transpose_tactics}) add(own(), op::ConvTranspose{});
+  for (auto own : {depthwise_grad_weight_tactics, conv_grad_weight_tactics}) add(own(), op::ConvGradWeight{});
   return table;
 }
 

@@ -72,7 +72,6 @@ enum class BatchNormMode : std::uint8_t {
   batch,  // statistics of the batch where the scale or shift is trained, and running ones follow by the node's momentum
   frozen,  // running statistics everywhere, unchanged
 };
-enum class Precision : std::uint8_t { f32, bf16 };
 
 struct StepOptions {
   LossOptions loss = {};
@@ -82,9 +81,8 @@ struct StepOptions {
   std::int64_t batch = 16;
   std::optional<Shape> image = {};  // of one image, [C, H, W], where the graph leaves it open
   BatchNormMode batch_norm = BatchNormMode::batch;
-  Precision precision = Precision::f32;
   float ema_decay = 0;           // above 0: keeps an exponential moving average of what is trained
-  std::size_t memory_bytes = 0;  // the plan's memory must fit, by computing activations again; 0: no limit
+  std::size_t memory_bytes = 0;  // what planned_bytes() may be; 0: no limit
   std::optional<Isa> isa = {};
   bool reference_only = false;  // every step by the reference: slow, for tests
 };
@@ -102,8 +100,8 @@ struct StepResult {
 class TrainStep {
  public:
   // `graph` is a portable network with one input [N, C, H, W] (float32) whose first output is trained. `threads` must
-  // outlive the step. Throws an Error when something cannot be trained or does not fit the memory; it then names the
-  // least that does.
+  // outlive the step. Throws an Error when something cannot be trained or does not fit the memory; it then names
+  // what is needed.
   TrainStep(const Graph& graph, const StepOptions& options, const Threads& threads);
   TrainStep(TrainStep&&) noexcept;
   TrainStep& operator=(TrainStep&&) noexcept;
@@ -114,7 +112,6 @@ class TrainStep {
   const Type& output_type() const noexcept;  // logits; of arcface cosines [batch, classes]
   std::size_t planned_bytes()
       const noexcept;  // activations, gradients, parameters and states, packed weights
-  std::int64_t recomputed_macs() const noexcept;  // multiply-adds done again to fit memory_bytes, a step
   const Plan& plan() const noexcept;
 
   // One step with learning rate `lr`. Types must be image_type() and label_type(); `teacher` (f32, as output_type())

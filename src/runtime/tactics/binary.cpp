@@ -312,7 +312,10 @@ std::span<const Tactic> binary_tactics() {
        }},
       {"binary_f32", LayoutNeed::any, is_float,
        [](const Query& q) {
-         return Prepared{std::make_unique<FloatStep>(q, *operands_of(q)), "binary_f32"};
+         const Operands operands = *operands_of(q);
+         std::vector<Prepared::InPlace> in_place{{0, operands.swapped ? std::size_t{1} : std::size_t{0}}};
+         if (operands.spread == Spread::same) in_place.push_back({0, 1});
+         return Prepared{std::make_unique<FloatStep>(q, operands), "binary_f32", {}, std::move(in_place)};
        }},
   };
   return list;

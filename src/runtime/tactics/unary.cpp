@@ -126,7 +126,7 @@ std::span<const Tactic> unary_tactics() {
       {"table_u8", LayoutNeed::any, is_table, prepare_table},
       {"unary_f32", LayoutNeed::any, is_float,
        [](const Query& q) {
-         return Prepared{std::make_unique<FloatStep>(q, *float_function(q)), "unary_f32"};
+         return Prepared{std::make_unique<FloatStep>(q, *float_function(q)), "unary_f32", {}, {{0, 0}}};
        }},
   };
   return list;

@@ -1,0 +1,450 @@
+// Convolutions whose weights change from run to run, float32 in NHWC: forward, and the gradients of their input (a
+// ConvTranspose) and of their weights. Weights are packed in each run, which is little work beside the product. The
+// reduction over pixels is split into parts whose number depends on the shape alone, joined in order.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "kernels/convgrad/registry.h"
+#include "kernels/transpose/registry.h"
+#include "ops/geometry.h"
+#include "runtime/tactics/gemm_driver.h"
+#include "runtime/tactics/phases.h"
+#include "runtime/tactics/train.h"
+
+namespace eke {
+namespace {
+
+// Weights [M, C / group, kh, kw] with the channels innermost, also where they are a constant.
+class WeightSource {
+ public:
+  explicit WeightSource(const Query& query) {
+    if (query.constant(1) != nullptr) constant_ = to_nhwc(*query.constant(1));
+  }
+  const float* get(const StepArgs& args) const noexcept {
+    return constant_.data() != nullptr ? static_cast<const float*>(constant_.data())
+                                       : reinterpret_cast<const float*>(args.in[1]);
+  }
+
+ private:
+  Tensor constant_;
+};
+
+// Panels of packed weights (kernels/gemm/gemm.h) for n output channels and `depth` values a channel: [n / nr][depth][nr].
+struct Panels {
+  std::int64_t n = 0, depth = 0, nr = 1;
+  std::int64_t count() const noexcept { return (n + nr - 1) / nr; }
+  std::int64_t floats() const noexcept { return depth * nr; }  // of one panel
+  std::size_t bytes() const noexcept { return float_bytes(count() * floats()) + kernels::kSlackBytes; }
+  std::int64_t width(std::int64_t panel) const noexcept { return std::min(nr, n - panel * nr); }
+};
+
+// From rows [n][depth].
+void pack_rows(const Panels& panels, std::int64_t panel, const float* rows, kernels::TransposeFn transpose,
+               float* out) noexcept {
+  const std::int64_t width = panels.width(panel);
+  if (width < panels.nr) std::fill_n(out, panels.floats(), 0.0f);
+  transpose({rows + panel * panels.nr * panels.depth, out, static_cast<std::size_t>(width),
+             static_cast<std::size_t>(panels.depth),
+             panels.depth * static_cast<std::ptrdiff_t>(sizeof(float)),
+             panels.nr * static_cast<std::ptrdiff_t>(sizeof(float))});
+}
+
+// What a product over row pointers needs beside its rows.
+struct Product {
+  const kernels::GemmF32Kernel* kernel = nullptr;
+  int taps = 0;
+  std::int64_t offset = 0, depth = 0;  // of each row: the group's first channel, and how many
+  const float* bias = nullptr;         // of the group, padded
+  op::Clamp clamp;
+
+  void run(const std::byte** rows, std::int64_t m, const Panels& panels, const float* packed,
+           std::int64_t panel, std::int64_t blocks, const float* residual, std::int64_t residual_stride,
+           float* out, std::int64_t out_stride) const noexcept {
+    kernels::GemmF32Args args;
+    args.rows = reinterpret_cast<const float* const*>(rows);
+    args.row_stride = taps;
+    args.offset = offset;
+    args.m = static_cast<int>(m);
+    args.n = static_cast<int>(std::min(blocks * panels.nr, panels.n - panel * panels.nr));
+    args.taps = taps;
+    args.k = static_cast<int>(depth);
+    args.weights = packed + panel * panels.floats();
+    args.bias = bias + panel * panels.nr;
+    args.residual = residual;
+    args.residual_stride = residual_stride * static_cast<std::ptrdiff_t>(sizeof(float));
+    args.lo = clamp.lo;
+    args.hi = clamp.hi;
+    args.out = out;
+    args.out_stride = out_stride * static_cast<std::ptrdiff_t>(sizeof(float));
+    kernel->run(args);
+  }
+};
+
+// --- forward -----------------------------------------------------------------------------------------------
+
+class ForwardStep : public Step {
+ public:
+  explicit ForwardStep(const Query& query)
+      : kernel_(F32::select(query.isa)),
+        transpose_(kernels::select_transpose_x32(query.isa)),
+        weights_(query),
+        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape,
+                              query.in(1).shape.dims().subspan(2)),
+              query.in(0).shape, sizeof(float)),
+        padding_(static_cast<std::size_t>(query.in(0).shape[1]) * sizeof(float) + kernels::kSlackBytes),
+        groups_(conv(query).group),
+        depth_(query.in(1).shape[1]),
+        panels_{query.out().shape[1] / groups_, depth_ * rows_.taps(), kernel_.nr},
+        clamp_(conv(query).clamp) {}
+
+  std::size_t scratch_bytes(int threads) const noexcept override {
+    return panels_.bytes() * static_cast<std::size_t>(groups_) + bias_bytes() +
+           static_cast<std::size_t>(threads) * pointers() * sizeof(void*);
+  }
+
+  void run(const StepArgs& args) const noexcept override {
+    auto* bias = reinterpret_cast<float*>(args.scratch + panels_.bytes() * static_cast<std::size_t>(groups_));
+    const bool has_bias = args.in_count > 2 && args.in[2] != nullptr;
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      float* to = bias + g * bias_stride();
+      std::fill_n(to, bias_stride(), 0.0f);
+      if (has_bias) std::copy_n(reinterpret_cast<const float*>(args.in[2]) + g * panels_.n, panels_.n, to);
+    }
+    pack(args);
+    on_threads(*args.threads,
+               [&](std::size_t thread, std::size_t count) { work(args, bias, thread, count); });
+  }
+
+ private:
+  static const op::Conv& conv(const Query& query) { return std::get<op::Conv>(query.node.op); }
+  std::int64_t bias_stride() const noexcept { return panels_.count() * panels_.nr + kernels::kChannelSlack; }
+  std::size_t bias_bytes() const noexcept { return float_bytes(groups_ * bias_stride()); }
+  std::size_t pointers() const noexcept { return static_cast<std::size_t>(kernel_.mr * rows_.taps()); }
+  float* packed(const StepArgs& args, std::int64_t g) const noexcept {
+    return reinterpret_cast<float*>(args.scratch + panels_.bytes() * static_cast<std::size_t>(g));
+  }
+
+  void pack(const StepArgs& args) const noexcept {
+    const float* weights = weights_.get(args);
+    args.threads->for_ranges(
+        static_cast<std::size_t>(groups_ * panels_.count()), [&](std::size_t begin, std::size_t end) {
+          for (auto i = static_cast<std::int64_t>(begin); i < static_cast<std::int64_t>(end); ++i) {
+            const std::int64_t g = i / panels_.count(), panel = i % panels_.count();
+            pack_rows(panels_, panel, weights + g * panels_.n * panels_.depth, transpose_,
+                      packed(args, g) + panel * panels_.floats());
+          }
+        });
+  }
+
+  void work(const StepArgs& args, const float* bias, std::size_t thread, std::size_t count) const noexcept {
+    auto** rows = reinterpret_cast<const std::byte**>(
+                      args.scratch + panels_.bytes() * static_cast<std::size_t>(groups_) + bias_bytes()) +
+                  thread * pointers();
+    const Part part = part_of(rows_.pixels(), kernel_.mr, panels_.count(), static_cast<std::int64_t>(thread),
+                              static_cast<std::int64_t>(count));
+    const std::int64_t all = groups_ * panels_.n;
+    const float* residual = args.in_count > 4 ? reinterpret_cast<const float*>(args.in[4]) : nullptr;
+    auto* out = reinterpret_cast<float*>(args.out[0]);
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      const Product product{&kernel_, rows_.taps(), g * depth_, depth_, bias + g * bias_stride(), clamp_};
+      for_tiles(part, kernel_.mr, static_cast<std::size_t>(panels_.floats()) * sizeof(float),
+                [&](std::int64_t pixel, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
+                  rows_.fill(args.in[0], padding_.data(), pixel, m, rows);
+                  const std::int64_t at = pixel * all + g * panels_.n + panel * panels_.nr;
+                  product.run(rows, m, panels_, packed(args, g), panel, blocks,
+                              residual == nullptr ? nullptr : residual + at, all, out + at, all);
+                });
+    }
+  }
+
+  const kernels::GemmF32Kernel& kernel_;
+  kernels::TransposeFn transpose_;
+  WeightSource weights_;
+  WindowRows rows_;
+  std::vector<std::byte> padding_;
+  std::int64_t groups_, depth_;
+  Panels panels_;
+  op::Clamp clamp_;
+};
+
+// --- the gradient of the input -----------------------------------------------------------------------------
+
+const op::ConvTranspose& transposed(const Query& query) { return std::get<op::ConvTranspose>(query.node.op); }
+
+Geometry transposed_geometry_of(const Query& query) {
+  return transposed_geometry(transposed(query), query.in(0).shape, query.in(1).shape.dims().subspan(2));
+}
+
+class TransposedStep : public Step {
+ public:
+  explicit TransposedStep(const Query& query)
+      : kernel_(F32::select(query.isa)),
+        weights_(query),
+        phases_(phases_of(transposed_geometry_of(query), query.in(0).shape, sizeof(float))),
+        padding_(static_cast<std::size_t>(query.in(0).shape[1]) * sizeof(float) + kernels::kSlackBytes),
+        groups_(transposed(query).group),
+        depth_(query.in(1).shape[0] / groups_),
+        channels_(query.in(1).shape[1]),
+        taps_(query.in(1).shape[2] * query.in(1).shape[3]) {}
+
+  std::size_t scratch_bytes(int threads) const noexcept override {
+    return packed_bytes() + bias_bytes() +
+           static_cast<std::size_t>(threads) * (pointer_bytes() + tile_bytes());
+  }
+
+  void run(const StepArgs& args) const noexcept override {
+    auto* bias = reinterpret_cast<float*>(args.scratch + packed_bytes());
+    const bool has_bias = args.in_count > 2 && args.in[2] != nullptr;
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      float* to = bias + g * bias_stride();
+      std::fill_n(to, bias_stride(), 0.0f);
+      if (has_bias) std::copy_n(reinterpret_cast<const float*>(args.in[2]) + g * channels_, channels_, to);
+    }
+    for (std::int64_t g = 0; g < groups_; ++g)
+      for (const Phase& phase : phases_) {
+        pack(args, phase, g);
+        on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
+          work(args, phase, g, bias + g * bias_stride(), thread, count);
+        });
+      }
+  }
+
+ private:
+  Panels panels_of(const Phase& phase) const noexcept {
+    return {channels_, static_cast<std::int64_t>(phase.taps().size()) * depth_, kernel_.nr};
+  }
+  std::size_t packed_bytes() const noexcept { return Panels{channels_, taps_ * depth_, kernel_.nr}.bytes(); }
+  std::int64_t bias_stride() const noexcept {
+    return (channels_ + kernel_.nr - 1) / kernel_.nr * kernel_.nr + kernels::kChannelSlack;
+  }
+  std::size_t bias_bytes() const noexcept { return float_bytes(groups_ * bias_stride()); }
+  std::size_t pointer_bytes() const noexcept {
+    return aligned_to_line(static_cast<std::size_t>(kernel_.mr * taps_) * sizeof(void*));
+  }
+  std::size_t tile_bytes() const noexcept { return float_bytes(kernel_.mr * channels_ + 16); }
+
+  // The weights of tap t and input channel m, for the output channels of a panel, lie side by side.
+  void pack(const StepArgs& args, const Phase& phase, std::int64_t g) const noexcept {
+    const Panels panels = panels_of(phase);
+    const float* weights = weights_.get(args) + g * depth_ * taps_ * channels_;
+    auto* packed = reinterpret_cast<float*>(args.scratch);
+    args.threads->for_ranges(static_cast<std::size_t>(panels.count()), [&](std::size_t begin,
+                                                                           std::size_t end) {
+      for (auto panel = static_cast<std::int64_t>(begin); panel < static_cast<std::int64_t>(end); ++panel) {
+        const std::int64_t width = panels.width(panel);
+        float* out = packed + panel * panels.floats();
+        if (width < panels.nr) std::fill_n(out, panels.floats(), 0.0f);
+        for (const Phase::Tap& tap : phase.taps()) {
+          const float* from = weights + tap.index * channels_ + panel * panels.nr;
+          for (std::int64_t m = 0; m < depth_; ++m, from += taps_ * channels_, out += panels.nr)
+            std::memcpy(out, from, static_cast<std::size_t>(width) * sizeof(float));
+        }
+      }
+    });
+  }
+
+  void work(const StepArgs& args, const Phase& phase, std::int64_t g, const float* bias, std::size_t thread,
+            std::size_t count) const noexcept {
+    const Panels panels = panels_of(phase);
+    std::byte* own = args.scratch + packed_bytes() + bias_bytes() + thread * (pointer_bytes() + tile_bytes());
+    auto** rows = reinterpret_cast<const std::byte**>(own);
+    auto* tile = reinterpret_cast<float*>(own + pointer_bytes());
+    auto* out = reinterpret_cast<float*>(args.out[0]);
+    const Part part = part_of(phase.pixels(), kernel_.mr, panels.count(), static_cast<std::int64_t>(thread),
+                              static_cast<std::int64_t>(count));
+    const int taps = static_cast<int>(phase.taps().size());
+    const Product product{&kernel_, taps, g * depth_, depth_, bias, {}};
+    const std::int64_t all = groups_ * channels_;
+    const bool dense = phases_.size() == 1;  // pixels follow each other in the output
+    for_tiles(part, kernel_.mr, static_cast<std::size_t>(panels.floats()) * sizeof(float),
+              [&](std::int64_t pixel, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
+                const std::int64_t first = panel * panels.nr;
+                const std::int64_t width = std::min(blocks * panels.nr, channels_ - first);
+                phase.fill(args.in[0], padding_.data(), pixel, m, rows);
+                if (dense && taps > 0) {
+                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr,
+                              0, out + pixel * all + g * channels_ + first, all);
+                  return;
+                }
+                if (taps > 0)
+                  product.run(rows, m, panels, reinterpret_cast<float*>(args.scratch), panel, blocks, nullptr,
+                              0, tile, width);
+                for (std::int64_t i = 0; i < m; ++i)
+                  std::memcpy(out + phase.target(pixel + i) * all + g * channels_ + first,
+                              taps > 0 ? tile + i * width : bias + first,
+                              static_cast<std::size_t>(width) * sizeof(float));
+              });
+  }
+
+  const kernels::GemmF32Kernel& kernel_;
+  WeightSource weights_;
+  std::vector<Phase> phases_;
+  std::vector<std::byte> padding_;
+  std::int64_t groups_, depth_, channels_, taps_;
+};
+
+// --- the gradient of the weights ---------------------------------------------------------------------------
+
+class WeightGradStep : public Step {
+ public:
+  explicit WeightGradStep(const Query& query)
+      : kernel_(kernels::select_outer_f32(query.isa).run),
+        rows_(window_geometry(window_attributes(op_of(query)), query.in(0).shape, op_of(query).kernel_shape),
+              query.in(0).shape, sizeof(float)),
+        padding_(static_cast<std::size_t>(query.in(0).shape[1]) * sizeof(float) + kernels::kSlackBytes),
+        groups_(op_of(query).group),
+        depth_(query.in(0).shape[1] / groups_),
+        channels_(query.in(1).shape[1] / groups_),
+        taps_(rows_.taps()) {
+    const auto lanes = [](std::int64_t n) { return (n + 15) / 16 * 16; };
+    // Lanes run over the side that fills them better.
+    swapped_ = depth_ * lanes(channels_) < channels_ * lanes(depth_);
+    m_ = swapped_ ? depth_ : channels_;
+    n_ = swapped_ ? channels_ : depth_;
+    row_blocks_ = (m_ + kRows - 1) / kRows;
+    column_blocks_ = (n_ + kColumns - 1) / kColumns;
+    const std::int64_t items = groups_ * row_blocks_ * column_blocks_;
+    splits_ = std::clamp<std::int64_t>((kItems + items - 1) / items, 1,
+                                       std::max<std::int64_t>(1, rows_.pixels() / kLeastPixels));
+  }
+
+  std::size_t scratch_bytes(int threads) const noexcept override {
+    return partial_bytes() + static_cast<std::size_t>(threads) * pointer_bytes();
+  }
+
+  void run(const StepArgs& args) const noexcept override {
+    const std::int64_t per_split = groups_ * row_blocks_ * column_blocks_;
+    const auto items = static_cast<std::size_t>(splits_ * per_split);
+    on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
+      auto** pointers =
+          reinterpret_cast<const std::byte**>(args.scratch + partial_bytes() + thread * pointer_bytes());
+      const Share mine = share(static_cast<std::int64_t>(items), static_cast<std::int64_t>(thread),
+                               static_cast<std::int64_t>(count));
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) item(args, i / per_split, i % per_split, pointers);
+    });
+    if (direct()) return;
+    args.threads->for_ranges(
+        static_cast<std::size_t>(groups_ * channels_), [&](std::size_t begin, std::size_t end) {
+          for (auto m = static_cast<std::int64_t>(begin); m < static_cast<std::int64_t>(end); ++m)
+            join(args, m);
+        });
+  }
+
+ private:
+  static constexpr std::int64_t kRows = 48, kColumns = 64, kPixels = 128, kItems = 32, kLeastPixels = 256;
+
+  static const op::ConvGradWeight& op_of(const Query& query) {
+    return std::get<op::ConvGradWeight>(query.node.op);
+  }
+
+  bool direct() const noexcept { return splits_ == 1 && !swapped_; }
+  std::int64_t size() const noexcept { return groups_ * channels_ * taps_ * depth_; }  // of the gradient
+  std::size_t partial_bytes() const noexcept { return direct() ? 0 : float_bytes(splits_ * size() + 16); }
+  std::size_t pointer_bytes() const noexcept {
+    return aligned_to_line(static_cast<std::size_t>(kPixels * (taps_ + 1)) * sizeof(void*));
+  }
+  // Partial sums lie as [group][m][tap][n]; not swapped this is the gradient's own order.
+  std::int64_t group_size() const noexcept { return channels_ * taps_ * depth_; }
+
+  void item(const StepArgs& args, std::int64_t split, std::int64_t block,
+            const std::byte** pointers) const noexcept {
+    const std::int64_t g = block / (row_blocks_ * column_blocks_),
+                       in_group = block % (row_blocks_ * column_blocks_);
+    const std::int64_t m0 = in_group / column_blocks_ * kRows, n0 = in_group % column_blocks_ * kColumns;
+    const Share pixels = share(rows_.pixels(), split, splits_);
+    float* out = direct() ? reinterpret_cast<float*>(args.out[0])
+                          : reinterpret_cast<float*>(args.scratch) + split * size();
+    out += g * group_size() + m0 * taps_ * n_ + n0;
+    const std::byte** x_rows = pointers;
+    const std::byte** dy_rows = pointers + kPixels * taps_;
+    const std::ptrdiff_t dy_bytes = groups_ * channels_ * static_cast<std::ptrdiff_t>(sizeof(float));
+    for (std::int64_t pixel = pixels.begin; pixel < pixels.end; pixel += kPixels) {
+      const std::int64_t count = std::min(kPixels, pixels.end - pixel);
+      rows_.fill(args.in[0], padding_.data(), pixel, count, x_rows);
+      for (std::int64_t i = 0; i < count; ++i) dy_rows[i] = args.in[1] + (pixel + i) * dy_bytes;
+      for (std::int64_t t = 0; t < taps_; ++t) {
+        const auto* x = reinterpret_cast<const float* const*>(x_rows + t);
+        const auto* dy = reinterpret_cast<const float* const*>(dy_rows);
+        const std::ptrdiff_t x_offset = g * depth_ + (swapped_ ? m0 : n0),
+                             dy_offset = g * channels_ + (swapped_ ? n0 : m0);
+        kernels::OuterF32Args call;
+        call.a = swapped_ ? x : dy;
+        call.b = swapped_ ? dy : x;
+        call.a_stride = swapped_ ? taps_ : 1;
+        call.b_stride = swapped_ ? 1 : taps_;
+        call.a_offset = swapped_ ? x_offset : dy_offset;
+        call.b_offset = swapped_ ? dy_offset : x_offset;
+        call.pixels = static_cast<int>(count);
+        call.m = static_cast<int>(std::min(kRows, m_ - m0));
+        call.n = static_cast<int>(std::min(kColumns, n_ - n0));
+        call.out = out + t * n_;
+        call.out_stride = taps_ * n_;
+        call.add = pixel != pixels.begin;
+        kernel_(call);
+      }
+    }
+  }
+
+  // The partial sums of output channel `m` of all groups.
+  void join(const StepArgs& args, std::int64_t m) const noexcept {
+    const auto* partial = reinterpret_cast<const float*>(args.scratch) + m / channels_ * group_size();
+    float* out = reinterpret_cast<float*>(args.out[0]) + m * taps_ * depth_;
+    const std::int64_t in_group = m % channels_;
+    for (std::int64_t t = 0; t < taps_; ++t)
+      for (std::int64_t c = 0; c < depth_; ++c) {
+        const float* at =
+            partial + (swapped_ ? (c * taps_ + t) * n_ + in_group : (in_group * taps_ + t) * n_ + c);
+        float sum = 0;
+        for (std::int64_t s = 0; s < splits_; ++s) sum += at[s * size()];
+        *out++ = sum;
+      }
+  }
+
+  kernels::OuterF32Fn kernel_;
+  WindowRows rows_;
+  std::vector<std::byte> padding_;
+  std::int64_t groups_, depth_, channels_, taps_;
+  std::int64_t m_ = 0, n_ = 0, row_blocks_ = 0, column_blocks_ = 0, splits_ = 1;
+  bool swapped_ = false;
+};
+
+bool is_forward(const Query& query) {
+  return varies(query, 0) && is_float_image(query.in(1)) && is_float_image(query.out()) && !query.has(3) &&
+         (!query.has(4) || varies(query, 4));
+}
+bool is_transposed(const Query& query) {
+  return varies(query, 0) && query.has(1) && is_float_image(query.in(1)) && is_float_image(query.out());
+}
+bool is_weight_grad(const Query& query) {
+  return varies(query, 0) && varies(query, 1) && is_float_image(query.out());
+}
+
+}  // namespace
+
+std::span<const Tactic> train_conv_tactics() {
+  static const Tactic list[] = {
+      {"train_conv_f32", LayoutNeed::nhwc, is_forward, [](const Query& q) {
+         return Prepared{std::make_unique<ForwardStep>(q), "train_" + std::string(F32::select(q.isa).name)};
+       }}};
+  return list;
+}
+
+std::span<const Tactic> conv_transpose_tactics() {
+  static const Tactic list[] = {{"conv_transpose_f32", LayoutNeed::nhwc, is_transposed, [](const Query& q) {
+                                   return Prepared{std::make_unique<TransposedStep>(q),
+                                                   "transposed_" + std::string(F32::select(q.isa).name)};
+                                 }}};
+  return list;
+}
+
+std::span<const Tactic> conv_grad_weight_tactics() {
+  static const Tactic list[] = {
+      {"conv_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
+         return Prepared{std::make_unique<WeightGradStep>(q),
+                         std::string(kernels::select_outer_f32(q.isa).name)};
+       }}};
+  return list;
+}
+
+}  // namespace eke
