@@ -93,12 +93,13 @@ constexpr std::string_view kAsPools =
     "an AveragePool with a window of at most 8, a chain of them, or a depthwise convolution (eke fit)";
 constexpr std::string_view kAsClip = "Add, Clip and Mul, which are exact (eke fit)";
 constexpr std::string_view kAsConv = "a convolution in place of the matrix product behind it (eke fit)";
-constexpr std::string_view kAsOwnPad = "the padding of the convolution behind it (eke fit)";
+constexpr std::string_view kAsOwnPad = "the padding of a convolution (eke fit)";
 constexpr std::string_view kOnHost = "on the host, behind the network (eke fit --cut)";
 constexpr std::string_view kAsRelu = "Relu or another activation that the DLA has, with some training";
 
 constexpr std::array kOperators = {
-    DlaOperator{"Conv", kNative, convolution, kTable},
+    DlaOperator{"Conv", kNative, convolution, kTable,
+                "zeros around the kernel, where padding is the reason (eke fit)"},
     DlaOperator{"Gemm", kNative, convolution, kTable, kAsConv},
     DlaOperator{"MatMul", kNative, convolution, kTable, kAsConv},
     DlaOperator{"ConvTranspose", kNative, deconvolution, kTable},
@@ -139,7 +140,7 @@ constexpr std::array kOperators = {
     DlaOperator{"Concat", kNative, concatenation, kTable},
     DlaOperator{"Resize", kNative, resize, kTable},
     DlaOperator{"Softmax", kNative, softmax, kTable, kOnHost},
-    DlaOperator{"Slice", kNative, slice, kTable},
+    DlaOperator{"Slice", kNative, slice, kTable, "a depthwise convolution with the stride (eke fit)"},
     DlaOperator{"Split", kNative, slice, kGuide},
     DlaOperator{"Reshape", kNative, shuffle, kTable, kAsConv},
     DlaOperator{"Transpose", kNative, shuffle, kTable},

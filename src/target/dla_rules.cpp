@@ -291,9 +291,10 @@ Quantities DlaJudge::measure(const Node& node, DlaLayer layer) const {
       q.push_back({"moves the batch", yes(x.rank() == 0 || y.rank() == 0 || x[0] != y[0])});
       if (!std::holds_alternative<op::Reshape>(node.op)) break;
       const auto cuts_or_joins = [&](int index) {
-        return index >= 0 &&
-               (std::holds_alternative<op::Slice>(graph_.nodes[static_cast<std::size_t>(index)].op) ||
-                std::holds_alternative<op::Concat>(graph_.nodes[static_cast<std::size_t>(index)].op));
+        if (index < 0) return false;
+        const Op& op = graph_.nodes[static_cast<std::size_t>(index)].op;
+        return std::holds_alternative<op::Slice>(op) || std::holds_alternative<op::Split>(op) ||
+               std::holds_alternative<op::Concat>(op);
       };
       const std::vector<int>& readers = consumers_[static_cast<std::size_t>(node.out[0])];
       q.push_back({"reshape next to a Slice or Concat",

@@ -69,6 +69,7 @@ Fitted fit_dla(const Graph& graph, const FitOptions& options) {
   Fitted fitted;
   Graph work = optimize(graph);
   work = apply(std::move(work), options, fitted.changes, fit_vectors);
+  work = apply(std::move(work), options, fitted.changes, fit_shapes);
   work = apply(std::move(work), options, fitted.changes, fit_poolings);
   work = apply(std::move(work), options, fitted.changes, fit_activations);
   fit_outputs(work, options, fitted);

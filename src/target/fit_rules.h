@@ -25,6 +25,7 @@ struct FitRun {
 void fit_poolings(FitRun& run);     // fit_pool.cpp: global and large windows
 void fit_activations(FitRun& run);  // fit_activation.cpp: activations and arithmetic with constants
 void fit_vectors(FitRun& run);      // fit_vector.cpp: matrix products as convolutions, no Flatten between
+void fit_shapes(FitRun& run);       // fit_shape.cpp: strided slices, paddings
 
 // Takes reshapes, and with `cut` softmax and normalization, off the outputs.
 void fit_outputs(Graph& graph, const FitOptions& options, Fitted& fitted);  // fit_output.cpp

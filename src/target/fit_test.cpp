@@ -42,6 +42,54 @@ Graph pooled(const Shape& x, std::int64_t window, std::int64_t stride, std::int6
   return with(x, std::move(a));
 }
 
+Graph sliced(const Shape& x, std::int64_t step) {
+  Net net(x);
+  net.add(op::Slice{}, {net.ints({0, 0}), net.ints({100, 100}), net.ints({2, 3}), net.ints({step, step})});
+  return net.finish();
+}
+
+// Between activations, so that no convolution takes the padding up.
+Graph padded(const std::vector<std::int64_t>& pads) {
+  Net net({1, 4, 8, 8});
+  net.relu();
+  net.add(op::Pad{}, {net.ints(pads)});
+  net.relu();
+  return net.finish();
+}
+
+Graph over_padded(std::int64_t kernel, std::int64_t pad) {
+  Net net({1, 4, 8, 8});
+  op::Conv a;
+  a.kernel_shape = {kernel, kernel};
+  a.strides = {1, 1};
+  a.pads = {pad, pad, pad, pad};
+  a.dilations = {1, 1};
+  net.add(std::move(a), {net.constant({3, 4, kernel, kernel}), net.constant({3})});
+  return net.finish();
+}
+
+// As in ShuffleNet.
+Graph shuffled() {
+  Net net({2, 4, 6, 6});
+  const ValueId x = net.relu();
+  net.node(op::Concat{1}, {x, net.conv(8, 3)});
+  net.add(op::Reshape{}, {net.ints({2, 3, 4, 6, 6})});
+  net.add(op::Transpose{{0, 2, 1, 3, 4}});
+  net.add(op::Reshape{}, {net.ints({2, 12, 6, 6})});
+  net.relu();
+  return net.finish();
+}
+
+// Two maps, flattened before they are multiplied.
+Graph product_of_vectors() {
+  Net net({2, 4, 6, 6});
+  const ValueId x = net.relu(), y = net.conv(4, 3), a = net.node(op::Flatten{}, {x}),
+                b = net.node(op::Flatten{}, {y});
+  net.node(op::Binary{op::BinaryFn::Mul}, {a, b});
+  net.gemm(3);
+  return net.finish();
+}
+
 // As classifiers end; `middle` is put between the two products.
 Graph products(const std::function<void(Net&)>& middle, const Shape& x = {2, 4, 3, 5}) {
   Net net(x);
@@ -129,6 +177,30 @@ INSTANTIATE_TEST_SUITE_P(
                return pooled<op::MaxPool>({1, 4, 40, 40}, 17, 4, 8);
              },
              "chain of 3"},
+        Case{"slice_stride_2",
+             [] {
+               return sliced({1, 4, 9, 8}, 2);
+             },
+             "depthwise"},
+        Case{"slice_stride_3",
+             [] {
+               return sliced({1, 4, 9, 8}, 3);
+             },
+             "depthwise"},
+        Case{"pad_channels",
+             [] {
+               return padded({0, 2, 0, 0, 0, 3, 0, 0});
+             },
+             "copies channels"},
+        Case{"pad_map",
+             [] {
+               return padded({0, 0, 1, 2, 0, 0, 0, 3});
+             },
+             "one tap"},
+        Case{"padded_1x1", [] { return over_padded(1, 1); }, "convolution 3x3"},
+        Case{"padded_3x3", [] { return over_padded(3, 4); }, "convolution 7x7"},
+        Case{"shuffle", shuffled, "puts channels in order"},
+        Case{"product_of_vectors", product_of_vectors, "convolution 6x6"},
         Case{"hard_swish",
              [] {
                return with({1, 8, 7, 7}, op::Unary{op::UnaryFn::HardSwish});

@@ -109,21 +109,27 @@ class Vectors {
                      op::BatchNormalization, op::Dropout>(r_.node().op);
   }
 
-  // Every input is a vector that is a map of 1x1, or a constant that can be one.
+  // Every input is a vector that is a map, all of one shape, or a constant that can be one: one value, or with
+  // maps of 1x1 one a channel.
   bool every_input_fits() const {
-    bool any = false;
+    ValueId first = kNoValue;
     const std::int64_t channels = r_.type(r_.out()).shape.rank() == 2 ? r_.type(r_.out()).shape[1] : 0;
+    bool per_channel = std::holds_alternative<op::Concat>(r_.node().op);
     for (const ValueId id : r_.node().in) {
       if (id == kNoValue) continue;
       if (const Tensor* constant = r_.constant(id)) {
         if (constant->count() != 1 && constant->count() != channels) return false;
+        per_channel = per_channel || constant->count() > 1;
         continue;
       }
       const ValueId map = map_of(id);
-      if (map == kNoValue || !is_pixel(map)) return false;
-      any = true;
+      if (map == kNoValue) return false;
+      if (first == kNoValue) first = map;
+      per_channel = per_channel || r_.type(map).shape != r_.type(first).shape;
     }
-    return any;
+    if (first == kNoValue || !per_channel) return first != kNoValue;
+    return std::ranges::all_of(
+        r_.node().in, [&](ValueId id) { return id == kNoValue || r_.constant(id) || is_pixel(map_of(id)); });
   }
 
   bool is_over_channels(std::int64_t axis) const {
