@@ -37,6 +37,7 @@ TEST_F(CliTest, FitKeepsTheNetworkOnTheDla) {
 TEST_F(CliTest, ExportWritesWhatTrtexecReads) {
   ASSERT_EQ(eke("fit net.onnx -o fitted.onnx").code, 0);
   ASSERT_EQ(eke("quantize fitted.onnx --data data --count 10 -o int8.onnx --activations int8 --symmetric "
+                "--round-outputs "
                 "--allow-slower --normalization raw")
                 .code,
             0);
