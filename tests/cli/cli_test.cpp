@@ -120,15 +120,6 @@ TEST_F(CliTest, RunWritesWhatTheModelIsFed) {
   EXPECT_EQ(bytes_of("again/scores.npy"), bytes_of("out/scores.npy"));
 }
 
-TEST_F(CliTest, Int8BitsDoNotDependOnThreads) {
-  ASSERT_EQ(eke("quantize net.onnx --data data --count 10 -o int8.onnx --allow-slower" + kRaw).code, 0);
-  ASSERT_EQ(eke("run int8.onnx plain --raw out").code, 0);
-  for (const char* flags : {"--threads 1", "--threads 2", "--threads 7"}) {
-    ASSERT_EQ(eke(std::string("run int8.onnx plain --raw other ") + flags).code, 0) << flags;
-    EXPECT_EQ(bytes_of("other/scores.npy"), bytes_of("out/scores.npy")) << flags;
-  }
-}
-
 TEST_F(CliTest, LabelsNameTheClasses) {
   std::ofstream(folder_ / "labels.txt") << "west\neast\n";
   EXPECT_EQ(json("run net.onnx data/right/00.ppm --labels labels.txt --json" + kRaw)[0]["top"][0]["label"],
