@@ -14,7 +14,7 @@ help:
 	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
 	@echo "make test      build everything and run all tests"
 	@echo "make build     build the library and the command: build/release/bin/eke"
-	@echo "make bench     run the micro-benchmarks"
+	@echo "make bench     measure kernels and networks on this machine and write docs/benchmarks.md"
 	@echo "make sanitize  run the tests under ASan, UBSan and TSan, and the fuzz targets"
 	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
 	@echo "make format    format the sources as .clang-format says"

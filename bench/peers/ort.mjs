@@ -21,10 +21,12 @@ export function parseArgs(known, usage) {
   return result;
 }
 
-export function openSession(model, threads, optimization = 'all') {
+// `optimized` names a file for the graph that is really run.
+export function openSession(model, threads, optimization = 'all', optimized = undefined) {
   return ort.InferenceSession.create(model, {
     intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential',
     graphOptimizationLevel: optimization, logSeverityLevel: 3,
+    ...(optimized ? { optimizedModelFilePath: optimized } : {}),
   });
 }
 

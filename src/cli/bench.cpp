@@ -9,8 +9,10 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/peak.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
+#include "cli/timing.h"
 
 namespace eke::cli {
 
@@ -31,41 +33,60 @@ struct Options {
   bool layers = false, json = false, csv = false;
 };
 
+// Times of a step over many runs: the least says what it can do, the median what it does here and now.
 struct LayerTime {
   const StepInfo* step;
-  double ms;
+  double least_ms, median_ms;
+  double peak;  // multiply-adds a ns of all threads, of the step's own kind of arithmetic
+
+  double rate() const { return static_cast<double>(step->cost.macs) / least_ms / 1e6; }  // GMAC/s
+  double share_of_peak() const { return rate() / peak; }
+  double traffic() const { return static_cast<double>(step->cost.bytes) / least_ms / 1e6; }  // GB/s
 };
 
-// Mean time of each step over `runs` runs with the input of the last run.
-std::vector<LayerTime> time_layers(Session& session, int runs) {
+// With the input of the last run, each layer in its place, so that caches are as the network leaves them.
+std::vector<LayerTime> time_layers(Session& session, int runs, const Variant& variant) {
   const std::vector<StepInfo>& steps = session.plan().steps();
-  std::vector<std::int64_t> ns(steps.size());
+  std::vector<std::vector<double>> ms(steps.size());
   for (int i = 0; i < runs; ++i) {
     throw_if_interrupted();
+    std::vector<std::int64_t> ns(steps.size());
     session.run_again(ns);
+    for (std::size_t s = 0; s < steps.size(); ++s) ms[s].push_back(static_cast<double>(ns[s]) / 1e6);
   }
+  const Peak peak = measure_peak(variant.isa ? *variant.isa : selected_isa());
   std::vector<LayerTime> times;
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    times.push_back({&steps[i], static_cast<double>(ns[i]) / 1e6 / runs});
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const bool integer = steps[i].tactic.find("u8") != std::string::npos;
+    constexpr double kLeast = 1e-6;  // of the clock
+    times.push_back({&steps[i], std::max(*std::min_element(ms[i].begin(), ms[i].end()), kLeast),
+                     std::max(spread_of(ms[i]).median, kLeast),
+                     variant.threads * (integer ? peak.u8_macs_per_ns : peak.f32_macs_per_ns)});
+  }
   return times;
 }
 
 std::string layer_table(const std::vector<LayerTime>& layers) {
   double total = 0;
-  for (const LayerTime& layer : layers) total += layer.ms;
+  for (const LayerTime& layer : layers) total += layer.least_ms;
   Table table({{"layer", Align::left, 40},
                {"operator", Align::left},
-               {"mean"},
+               {"least"},
+               {"median"},
                {"share"},
                {"GMAC/s"},
+               {"of peak"},
+               {"GB/s"},
                {"tactic", Align::left}});
   for (const LayerTime& layer : layers) {
-    const double rate = layer.ms > 0 ? static_cast<double>(layer.step->cost.macs) / layer.ms / 1e6 : 0;
-    table.add({layer.step->name, layer.step->op, ms_text(layer.ms),
-               fmt::format("{:.1f} %", 100 * layer.ms / std::max(total, 1e-9)),
-               layer.step->cost.macs > 0 ? fmt::format("{:.1f}", rate) : "", layer.step->tactic});
+    const bool multiplies = layer.step->cost.macs > 0;
+    table.add({layer.step->name, layer.step->op, ms_text(layer.least_ms), ms_text(layer.median_ms),
+               fmt::format("{:.1f} %", 100 * layer.least_ms / total),
+               multiplies ? fmt::format("{:.1f}", layer.rate()) : "",
+               multiplies ? fmt::format("{:.0f} %", 100 * layer.share_of_peak()) : "",
+               layer.step->cost.bytes > 0 ? fmt::format("{:.1f}", layer.traffic()) : "", layer.step->tactic});
   }
-  return table.text();
+  return table.text() + fmt::format("sum of the least times: {}\n", ms_text(total));
 }
 
 Json layers_json(const std::vector<LayerTime>& layers) {
@@ -74,8 +95,11 @@ Json layers_json(const std::vector<LayerTime>& layers) {
     json.push_back({{"name", layer.step->name},
                     {"operator", layer.step->op},
                     {"tactic", layer.step->tactic},
-                    {"mean_ms", layer.ms},
-                    {"macs", layer.step->cost.macs}});
+                    {"least_ms", layer.least_ms},
+                    {"median_ms", layer.median_ms},
+                    {"macs", layer.step->cost.macs},
+                    {"bytes", layer.step->cost.bytes},
+                    {"peak_gmac_per_s", layer.peak}});
   }
   return json;
 }
@@ -159,13 +183,14 @@ int bench(const Options& options) {
   if (options.json) {
     Json json = bench_json(result);
     for (std::size_t i = 0; options.layers && i < variants.size(); ++i)
-      json["models"][i]["layers"] = layers_json(time_layers(*prepared.all[i], layer_runs));
+      json["models"][i]["layers"] = layers_json(time_layers(*prepared.all[i], layer_runs, variants[i]));
     print_json(with_provenance("bench", std::move(json)));
     return kGood;
   }
   print(options.csv ? bench_csv(result) : bench_text(result));
   for (std::size_t i = 0; options.layers && !options.csv && i < variants.size(); ++i)
-    print(fmt::format("\n{}\n{}", variants[i].model, layer_table(time_layers(*prepared.all[i], layer_runs))));
+    print(fmt::format("\n{}\n{}", variants[i].model,
+                      layer_table(time_layers(*prepared.all[i], layer_runs, variants[i]))));
   return kGood;
 }
 

@@ -23,7 +23,7 @@ double ms_of_run(Session& session) {
 Spread spread_of(std::vector<double> values) {
   check(!values.empty(), "no measurement");
   std::sort(values.begin(), values.end());
-  return {quantile(values, 0.5), quantile(values, 0.1), quantile(values, 0.9)};
+  return {quantile(values, 0.5), quantile(values, 0.1), quantile(values, 0.9), values.front()};
 }
 
 Timing measure(std::span<Session* const> sessions, int warmup, int runs) {
@@ -56,7 +56,7 @@ Timing measure(std::span<Session* const> sessions, int warmup, int runs) {
 }
 
 Json to_json(const Spread& spread) {
-  return {{"median", spread.median}, {"p10", spread.p10}, {"p90", spread.p90}};
+  return {{"median", spread.median}, {"p10", spread.p10}, {"p90", spread.p90}, {"least", spread.least}};
 }
 
 }  // namespace eke::cli

@@ -11,7 +11,7 @@
 namespace eke::cli {
 
 struct Spread {
-  double median = 0, p10 = 0, p90 = 0;
+  double median = 0, p10 = 0, p90 = 0, least = 0;
 };
 Spread spread_of(std::vector<double> values);  // at least one value
 
