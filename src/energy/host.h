@@ -48,6 +48,10 @@ class RealHost : public Host {
   void sleep(Nanoseconds time) override;
   int open_perf(std::uint32_t pmu_type, std::uint64_t config, int cpu) override;
   FileText firmware_command(const std::string& command) override;
+  // A recorded tree has no driver.
+  std::string nvml_library() override {
+    return root_.empty() ? Host::nvml_library() : root_ + "/libnvidia-ml.so.1";
+  }
 
  private:
   std::string root_;
