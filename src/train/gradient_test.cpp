@@ -37,7 +37,6 @@ In ints(std::vector<std::int64_t> values) {
   return {{}, 0, 0, Tensor::from<std::int64_t>(shape, std::span<const std::int64_t>(values))};
 }
 In number(double value) { return {{}, 0, 0, Tensor::scalar(value)}; }
-In absent() { return {{}, 0, 0, Tensor()}; }
 In fixed(Shape shape, double lo, double hi) { return {shape, lo, hi, std::nullopt, false}; }
 
 Op unary(op::UnaryFn fn) { return op::Unary{fn}; }
@@ -166,7 +165,7 @@ class GradientTest : public ::testing::TestWithParam<Case> {
     std::vector<ValueId> in;
     for (const In& i : c.in) {
       if (i.constant) {
-        in.push_back(i.constant->data() == nullptr ? kNoValue : graph_.add_constant("c", *i.constant));
+        in.push_back(graph_.add_constant("c", *i.constant));
         continue;
       }
       Tensor value(DType::f64, i.shape);
