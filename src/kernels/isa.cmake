@@ -18,9 +18,10 @@ set(avx2_tier -mavx2 -mfma -mf16c)
 set(avx512vnni_tier ${avx2_tier} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
   -Wno-uninitialized -Wno-maybe-uninitialized)
 
-set(neon_tier)
-set(neon_dotprod_tier -march=armv8.2-a+dotprod)
-set(i8mm_tier -march=armv8.2-a+dotprod+i8mm)
+# Tiles take every register; scheduling before these are given out would spill some.
+set(neon_tier -fno-schedule-insns)
+set(neon_dotprod_tier ${neon_tier} -march=armv8.2-a+dotprod)
+set(i8mm_tier ${neon_tier} -march=armv8.2-a+dotprod+i8mm)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(tiers neon neon_dotprod i8mm)
 else()

@@ -23,10 +23,14 @@ struct U8S8 {
   inline void step(int32x4_t (&acc)[H][8 * P], const uint8x16_t (&x)[H],
                    const std::int8_t* w) const noexcept {
 #pragma GCC unroll 16
-    for (int q = 0; q < 8 * P; ++q) {
-      const int8x16_t weight = vld1q_s8(w + q / 8 * panel_bytes + q % 8 * 16);
+    for (int q = 0; q < 8 * P; q += 2) {
+      const std::int8_t* from = w + q / 8 * panel_bytes + q % 8 * 16;
+      const int8x16_t left = vld1q_s8(from), right = vld1q_s8(from + 16);
 #pragma GCC unroll 4
-      for (int h = 0; h < H; ++h) acc[h][q] = vusmmlaq_s32(acc[h][q], x[h], weight);
+      for (int h = 0; h < H; ++h) {
+        acc[h][q] = vusmmlaq_s32(acc[h][q], x[h], left);
+        acc[h][q + 1] = vusmmlaq_s32(acc[h][q + 1], x[h], right);
+      }
     }
   }
 

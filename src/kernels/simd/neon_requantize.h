@@ -10,14 +10,21 @@
 namespace eke::kernels {
 namespace {
 
+// Sixteen bytes less a zero point.
+inline int16x8x2_t above(uint8x16_t bytes, std::int32_t zero_point) noexcept {
+  const uint8x16_t zero = vdupq_n_u8(static_cast<std::uint8_t>(zero_point));
+  return {{vreinterpretq_s16_u16(vsubl_u8(vget_low_u8(bytes), vget_low_u8(zero))),
+           vreinterpretq_s16_u16(vsubl_high_u8(bytes, zero))}};
+}
+
+inline I16 widen(int16x8x2_t x) noexcept {
+  return {{vmovl_s16(vget_low_s16(x.val[0])), vmovl_high_s16(x.val[0]), vmovl_s16(vget_low_s16(x.val[1])),
+           vmovl_high_s16(x.val[1])}};
+}
+
 // float(r - zr) * k of sixteen bytes.
 inline F16 residual_addend(const Residual& r, uint8x16_t bytes) noexcept {
-  const uint8x16_t zero = vdupq_n_u8(static_cast<std::uint8_t>(r.zero));
-  const int16x8_t low = vreinterpretq_s16_u16(vsubl_u8(vget_low_u8(bytes), vget_low_u8(zero)));
-  const int16x8_t high = vreinterpretq_s16_u16(vsubl_high_u8(bytes, zero));
-  const I16 wide = {{vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)),
-                     vmovl_high_s16(high)}};
-  return quarters<F16>([&](int i) { return vmulq_n_f32(vcvtq_f32_s32(wide.v[i]), r.k); });
+  return to_float(widen(above(bytes, r.zero))) * set(r.k);
 }
 
 template <ResidualKind Kind, bool Negative>
