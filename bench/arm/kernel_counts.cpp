@@ -132,7 +132,7 @@ void count_streams() {
   stream(kernel_of(dequantize_kernels()), DequantizeArgs{bytes.data(), float_out.data(), kSize, 0.1f, 3});
   stream(kernel_of(unary_f32_kernels()),
          UnaryF32Args{UnaryF32Op::sigmoid, floats.data(), float_out.data(), kSize, 0, 0});
-  stream(kernel_of(softmax_kernels()), SoftmaxArgs{floats.data(), float_out.data(), 1, kSize, 0, 0});
+  stream(kernel_of(softmax_f32_kernels()), SoftmaxArgs{floats.data(), float_out.data(), 1, kSize, 0, 0});
   count_add(kernel_of(add_u8_kernels()));
   count_add(kernel_of(mul_u8_kernels()));
 }

@@ -101,26 +101,28 @@ struct U8S8 {
     const auto spread = [](const float* p) {
       return quarters<F16>([&](int v) { return vld1q_f32(p + v % P * kColumns); });
     };
-    const bool done = with_requantize(e, [&](const auto& requantize) {
-      const F16 scale = spread(e.scale + c),
-                negative = e.negative_scale ? spread(e.negative_scale + c) : scale;
-      F16 addends = scale;
-      if (requantize.kKind != ResidualKind::none) {
-        const std::uint8_t* from = e.residual.data + i0 * e.residual.stride + c;
-        uint32x4_t four = vdupq_n_u32(0);
+    const bool done = with_requantize(
+        e, [&](const auto& requantize) __attribute__((always_inline)) {
+          const F16 scale = spread(e.scale + c),
+                    negative = e.negative_scale ? spread(e.negative_scale + c) : scale;
+          F16 addends = scale;
+          if (requantize.kKind != ResidualKind::none) {
+            const std::uint8_t* from = e.residual.data + i0 * e.residual.stride + c;
+            uint32x4_t four = vdupq_n_u32(0);
 #pragma GCC unroll 4
-        for (int v = 0; v < M * P; ++v) four[v] = load_4(from + v / P * e.residual.stride + v % P * kColumns);
-        addends = residual_addend(e.residual, vreinterpretq_u8_u32(four));
-      }
-      const uint8x16_t bytes = requantize(sums, scale, negative, addends);
-      const uint32x4_t four = vreinterpretq_u32_u8(bytes);
-      std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * a.out_stride + c;
-      const int left = a.n - c;
-      if (left < kColumns * P) return store_edge<M, P>(out, bytes, left);
-      if constexpr (P == 4) return vst1q_u8(out, bytes);
+            for (int v = 0; v < M * P; ++v)
+              four[v] = load_4(from + v / P * e.residual.stride + v % P * kColumns);
+            addends = residual_addend(e.residual, vreinterpretq_u8_u32(four));
+          }
+          const uint8x16_t bytes = requantize(sums, scale, negative, addends);
+          const uint32x4_t four = vreinterpretq_u32_u8(bytes);
+          std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * a.out_stride + c;
+          const int left = a.n - c;
+          if (left < kColumns * P) return store_edge<M, P>(out, bytes, left);
+          if constexpr (P == 4) return vst1q_u8(out, bytes);
 #pragma GCC unroll 4
-      for (int v = 0; v < M * P; ++v) store_4(out + v / P * a.out_stride + v % P * kColumns, four[v]);
-    });
+          for (int v = 0; v < M * P; ++v) store_4(out + v / P * a.out_stride + v % P * kColumns, four[v]);
+        });
     if (!done) finish_rows(sums, M, P, i0, c);
   }
 

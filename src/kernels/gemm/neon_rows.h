@@ -23,24 +23,27 @@ namespace {
 template <int M, int P>
 inline void finish_tile(const GemmU8S8Args& a, const int32x4_t (&acc)[M][4 * P], int i0, int p0) noexcept {
   const Epilogue& e = a.epilogue;
-  const bool done = with_requantize(e, [&](const auto& requantize) {
-    std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * a.out_stride;
+  const int n = a.n;
+  const std::ptrdiff_t out_stride = a.out_stride, residual_stride = e.residual.stride;
+  std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * out_stride + p0 * kNr;
+  const std::uint8_t* residual = e.residual.data + i0 * residual_stride + p0 * kNr;
+  const bool done = with_requantize(
+      e, [&](const auto& requantize) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      const int c = (p0 + p) * kNr;
-      const F16 scale = load(e.scale + c);
-      const F16 negative = e.negative_scale ? load(e.negative_scale + c) : scale;
+        for (int p = 0; p < P; ++p) {
+          const int c = (p0 + p) * kNr;
+          const F16 scale = load(e.scale + c);
+          const F16 negative = e.negative_scale ? load(e.negative_scale + c) : scale;
 #pragma GCC unroll 8
-      for (int i = 0; i < M; ++i) {
-        const I16 sums = {{acc[i][4 * p], acc[i][4 * p + 1], acc[i][4 * p + 2], acc[i][4 * p + 3]}};
-        F16 addends = scale;
-        if (requantize.kKind != ResidualKind::none)
-          addends = residual_addend(e.residual, vld1q_u8(e.residual.data + (i0 + i) * e.residual.stride + c));
-        store(out + i * a.out_stride + c, Bytes{requantize(sums, scale, negative, addends)},
-              at_most_16(a.n - c));
-      }
-    }
-  });
+          for (int i = 0; i < M; ++i) {
+            const I16 sums = {{acc[i][4 * p], acc[i][4 * p + 1], acc[i][4 * p + 2], acc[i][4 * p + 3]}};
+            F16 addends = scale;
+            if (requantize.kKind != ResidualKind::none)
+              addends = residual_addend(e.residual, vld1q_u8(residual + i * residual_stride + p * kNr));
+            store(out + i * out_stride + p * kNr, Bytes{requantize(sums, scale, negative, addends)}, n - c);
+          }
+        }
+      });
   if (done) return;
   std::int32_t sums[M][4 * P][4];
   for (int i = 0; i < M; ++i)
