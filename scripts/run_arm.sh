@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Cross-compiles for 64-bit Arm and runs the tests under an emulator on three models of processor: without dot products,
 # with them, and with products of byte matrices.
-#   run_arm.sh core   the layers from base to runtime
+#   run_arm.sh core   what depends on the processor: base, kernels and runtime
 #   run_arm.sh all    every layer and the command; and int8 networks, made here, must give the bits that they give here
 #                     (with EKE_DATA, and build/release/bin/eke as `make build` leaves it)
 set -euo pipefail
@@ -14,10 +14,13 @@ command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_C
 emulate() { QEMU_CPU=$1 qemu-aarch64 -L build/aarch64-sysroot "${@:2}"; }
 section() { printf '\n---- %s (%s s)\n' "$*" "$SECONDS"; }
 
-core=(base tensor kernels graph ops passes runtime)
+tests=(base_test kernels_test runtime_test)
 case "$what" in
-  core) targets=("${core[@]/%/_test}") ;;
-  all) targets=(all) ;;
+  core) targets=("${tests[@]}") ;;
+  all)
+    tests+=(tensor_test graph_test ops_test onnx_test passes_test data_test quant_test)
+    targets=("${tests[@]}" eke)
+    ;;
   *) echo "usage: $0 core|all" >&2; exit 2 ;;
 esac
 
@@ -49,8 +52,8 @@ section "tests"
     echo "$model kernels_test"
     echo "$model runtime_test --gtest_filter=*Random*"
   done
-  for test in "$build"/src/*_test; do
-    case "${test##*/}" in kernels_test) ;; *) echo "max ${test##*/}" ;; esac
+  for test in "${tests[@]}"; do
+    [ "$test" = kernels_test ] || echo "max $test"
   done
 } | xargs -P "$jobs" -I{} bash -c 'set -euo pipefail; run_tests {}'
 [ "$what" = all ] || exit 0
