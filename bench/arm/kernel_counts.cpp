@@ -105,6 +105,42 @@ void count_gemm_f32(const GemmF32Kernel& kernel, const Product& p) {
   count(kernel.name, shape_of(p), work_of(p), "MAC", work_of(p) / 4, [&] { kernel.run(a); });
 }
 
+// A row of pixels, square kernels, stride 1.
+struct Depthwise {
+  int width, channels, side;
+};
+constexpr Depthwise kDepthwise[] = {{56, 96, 3}, {28, 192, 3}, {7, 960, 3}, {14, 240, 5}};
+
+// Instructions for a product: sdot and usdot take 16; without them smull, smlal and the additions to 32 bits, eight for 32.
+double per_depthwise(Isa isa) { return isa == Isa::neon ? 8.0 / 32 : 1.0 / 16; }
+
+void count_dwconv(const DwconvU8S8Kernel& kernel, const Depthwise& d) {
+  const int taps = d.side * d.side, columns = d.width + d.side;
+  auto x = memory<std::uint8_t>(size(columns) * size(d.side) * size(d.channels), 3),
+       out = memory<std::uint8_t>(size(d.width) * size(d.channels));
+  std::vector<const std::uint8_t*> rows;
+  for (int c = 0; c < columns; ++c)
+    for (int r = 0; r < d.side; ++r) rows.push_back(x.data() + std::ptrdiff_t{r * columns + c} * d.channels);
+  const auto weights = memory<std::int8_t>(size(d.channels) * size(taps), 1);
+  auto packed = memory<std::int8_t>(packed_bytes(kernel, size(d.channels), size(taps), size(d.side)));
+  const auto bias = memory<std::int32_t>(size(d.channels));
+  const auto scale = memory<float>(size(d.channels), 0.01f);
+  pack(kernel, size(d.channels), size(taps), size(d.side), weights.data(), packed.data());
+  DwconvU8S8Args a;
+  a.rows = rows.data();
+  a.row_stride = a.column = d.side;
+  a.pixels = d.width, a.channels = d.channels, a.taps = taps;
+  a.weights = packed.data();
+  a.epilogue.bias = bias.data();
+  a.epilogue.scale = scale.data();
+  a.epilogue.hi = 255;
+  a.out = out.data();
+  a.out_stride = d.channels;
+  const double work = static_cast<double>(d.width) * d.channels * taps;
+  count(kernel.name, fmt::format("{} x {}, {}x{}", d.width, d.channels, d.side, d.side), work, "MAC",
+        work * per_depthwise(kernel.isa), [&] { kernel.run(a); });
+}
+
 void count_add(const EltwiseKernel<BinaryU8Fn>& kernel) {
   constexpr std::size_t kSize = 4096;
   auto a = memory<std::uint8_t>(kSize, 3), b = memory<std::uint8_t>(kSize, 5),
@@ -185,6 +221,9 @@ int main() {
   for (const auto& kernel : gemm_f32_kernels())
     for (const auto& p : kProducts)
       if (kernel.isa != Isa::scalar) count_gemm_f32(kernel, p);
+  for (const auto& kernel : dwconv_u8s8_kernels())
+    for (const auto& d : kDepthwise)
+      if (kernel.isa != Isa::scalar) count_dwconv(kernel, d);
   count_streams();
   count_pools();
   const Isa isa = eke::supported_isas().back();

@@ -14,8 +14,8 @@ constexpr std::size_t kSlack = kernels::kChannelSlack;
 // A factor formed in double, as float. Kernels rely on its being finite: infinity times zero would be no number.
 float finite_factor(double value) {
   const auto factor = static_cast<float>(value);
-  check(std::isfinite(factor), "a ratio of quantization scales is {}: they are too far apart; quantize the model again",
-        value);
+  check(std::isfinite(factor),
+        "a ratio of quantization scales is {}: they are too far apart; quantize the model again", value);
   return factor;
 }
 
