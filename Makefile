@@ -8,13 +8,19 @@ ifneq ($(shell command -v ccache),)
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 endif
 
-.PHONY: help setup configure build test demo bench sanitize fuzz format install clean
+.PHONY: help setup configure build test demo bench arm bench-arm sanitize fuzz format install clean
 
 help:
 	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
 	@echo "make test      build everything and run all tests"
 	@echo "make build     build the library and the command: build/release/bin/eke"
+<<<<<<< HEAD
 	@echo "make bench     measure kernels and networks on this machine and write docs/benchmarks.md"
+=======
+	@echo "make bench     run the micro-benchmarks"
+	@echo "make arm       cross-compile for 64-bit Arm, run the tests under an emulator, compare networks with this machine's bits"
+	@echo "make bench-arm count the instructions of the Arm kernels under the emulator"
+>>>>>>> arm
 	@echo "make sanitize  run the tests under ASan, UBSan and TSan, and the fuzz targets"
 	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
 	@echo "make format    format the sources as .clang-format says"
@@ -41,6 +47,12 @@ demo: build
 bench: CMAKE_FLAGS += -DEKE_BENCHMARKS=ON
 bench: build
 	@scripts/run_benchmarks.sh $(BUILD)
+
+arm: build
+	@scripts/run_arm.sh all
+
+bench-arm:
+	@scripts/bench_arm.sh
 
 sanitize:
 	@scripts/run_sanitizers.sh

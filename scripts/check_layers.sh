@@ -41,7 +41,7 @@ report "$(awk '
     if (!((from, to) in allowed)) print $1 ": layer " from " may not include " $2
   }' src/CMakeLists.txt <(printf '%s\n' "$includes"))"
 
-tiers='(scalar|avx2|avx512vnni|neon|neon_dotprod)'
+tiers='(scalar|avx2|avx512vnni|neon|neon_dotprod|i8mm)'
 kernels=$(sources 'src/kernels/*.cpp' | grep -E "/$tiers\.cpp$" || true)
 if [ -n "$kernels" ]; then
   report "$(echo "$kernels" | xargs grep -nHE '^\s*#\s*include' |

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a task needs and that are missing: setup.sh build|demo|browser|ci
+# Installs the Debian packages that a task needs and that are missing: setup.sh build|demo|browser|ci|arm
 # Where everything is there already it changes nothing and needs neither network nor rights.
 set -euo pipefail
 
@@ -7,10 +7,12 @@ build=(build-essential cmake ninja-build pkg-config libprotobuf-dev protobuf-com
   libonnx-testdata nlohmann-json3-dev libcli11-dev libfmt-dev libjpeg-dev libpng-dev libwebp-dev
   libcpuinfo-dev libpthreadpool-dev libgtest-dev libgmock-dev zlib1g-dev libjs-chart.js)
 ci=(clang clang-format libclang-rt-dev)
+arm=(g++-aarch64-linux-gnu qemu-user)
 
 case "${1:-build}" in
   build) wanted=("${build[@]}") ;;
   ci) wanted=("${build[@]}" "${ci[@]}") ;;
+  arm) wanted=("${build[@]}" "${arm[@]}") ;;
   demo | browser)
     wanted=("${build[@]}")
     [ "$1" = demo ] || wanted+=(chromium)
@@ -18,7 +20,7 @@ case "${1:-build}" in
     command -v node >/dev/null || wanted+=(nodejs)
     command -v npm >/dev/null || wanted+=(npm)
     ;;
-  *) echo "usage: $0 build|demo|browser|ci" >&2; exit 2 ;;
+  *) echo "usage: $0 build|demo|browser|ci|arm" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -1,7 +1,12 @@
 #include "base/isa.h"
 
-#include <cpuinfo.h>
 #include <fmt/format.h>
+
+#if defined(__x86_64__)
+#include <cpuinfo.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 #include <array>
 #include <cstdlib>
@@ -16,24 +21,29 @@ struct Name {
   Isa isa;
   std::string_view text;
 };
-constexpr std::array<Name, 5> kNames{{{Isa::scalar, "scalar"},
+constexpr std::array<Name, 6> kNames{{{Isa::scalar, "scalar"},
                                       {Isa::avx2, "avx2"},
                                       {Isa::avx512vnni, "avx512vnni"},
                                       {Isa::neon, "neon"},
-                                      {Isa::neon_dotprod, "neon_dotprod"}}};
+                                      {Isa::neon_dotprod, "neon_dotprod"},
+                                      {Isa::i8mm, "i8mm"}}};
 
 std::vector<Isa> detect() {
   std::vector<Isa> found{Isa::scalar};
-  if (!cpuinfo_initialize()) return found;
 #if defined(__x86_64__)
+  if (!cpuinfo_initialize()) return found;
   const bool avx2 = cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c();
   if (avx2) found.push_back(Isa::avx2);
   if (avx2 && cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512bw() && cpuinfo_has_x86_avx512dq() &&
       cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512vnni())
     found.push_back(Isa::avx512vnni);
 #elif defined(__aarch64__)
+  // From the kernel itself: cpuinfo wants a description of the machine in /proc, which an emulator lacks.
   found.push_back(Isa::neon);
-  if (cpuinfo_has_arm_neon_dot()) found.push_back(Isa::neon_dotprod);
+  if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) {
+    found.push_back(Isa::neon_dotprod);
+    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) found.push_back(Isa::i8mm);
+  }
 #endif
   return found;
 }

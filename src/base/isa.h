@@ -8,7 +8,7 @@
 namespace eke {
 
 // Ordered within an architecture: a machine that supports a tier supports those before it.
-enum class Isa { scalar, avx2, avx512vnni, neon, neon_dotprod };
+enum class Isa { scalar, avx2, avx512vnni, neon, neon_dotprod, i8mm };
 
 std::string_view to_string(Isa isa) noexcept;
 std::optional<Isa> parse_isa(std::string_view name) noexcept;

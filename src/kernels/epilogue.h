@@ -38,7 +38,7 @@ struct Residual {
 
 struct Epilogue {
   const std::int32_t* bias = nullptr;  // required; already holds -zx * sum(w)
-  const float* scale = nullptr;        // m[c], m1[c] for rule 6; unused for i32
+  const float* scale = nullptr;        // m[c], m1[c] for rule 6, finite; unused for i32
   const float* negative_scale =
       nullptr;  // rule 4: m[c] where the accumulator is negative; null: scale everywhere
   // u8: the bounds of q - zy (integers), where the fused activation has narrowed them; f32: the bounds of y,

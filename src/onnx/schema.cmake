@@ -1,7 +1,8 @@
 # The classes of Debian's ONNX schema, generated for protobuf's lite runtime. In a package of our own, so that a
 # program may link libonnx beside eke.
 find_path(EKE_ONNX_SCHEMA_DIR NAMES onnx.proto onnx-ml.proto PATH_SUFFIXES onnx REQUIRED)
-find_file(EKE_ONNX_SCHEMA NAMES onnx.proto onnx-ml.proto PATHS ${EKE_ONNX_SCHEMA_DIR} NO_DEFAULT_PATH REQUIRED)
+find_file(EKE_ONNX_SCHEMA NAMES onnx.proto onnx-ml.proto PATHS ${EKE_ONNX_SCHEMA_DIR} NO_DEFAULT_PATH
+  NO_CMAKE_FIND_ROOT_PATH REQUIRED)
 file(READ ${EKE_ONNX_SCHEMA} schema)
 string(REGEX REPLACE "\npackage onnx;" "\npackage eke.schema;" schema "${schema}")
 string(REGEX REPLACE "\noption optimize_for[^\n]*" "" schema "${schema}")

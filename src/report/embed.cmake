@@ -1,5 +1,5 @@
 # Puts text files into the layer `report` as constants (embedded.h): the page's own, and Debian's Chart.js.
-find_file(EKE_CHART_JS NAMES chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js NO_DEFAULT_PATH)
+find_file(EKE_CHART_JS NAMES chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 if(NOT EKE_CHART_JS)
   message(FATAL_ERROR "Chart.js is missing: install libjs-chart.js, or give -DEKE_CHART_JS=path/to/chart.min.js (version 3 or 4)")
 endif()

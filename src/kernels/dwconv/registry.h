@@ -17,6 +17,9 @@ enum class DwconvLayout : std::uint8_t {
           // 12-15
   quads,  // blocks of 64 channels, the last one of 64, 32 or 16 (and padded to that), each [columns][column/4][4][lanes][4 channels][4 taps]: lane l
           // of part p holds the channels 16 l + 4 p ...
+  blocks,  // [channels/16]: a head of [16] int32 128 * sum(w) of a channel and 4 int32, of which the first is 1
+           // where some weight of the block is -128; then [taps][16]
+  block_quads,  // [channels/16]: the same head; then [columns][column/4][4][4 channels][4 taps]
 };
 
 struct DwconvU8S8Kernel {

@@ -1,10 +1,11 @@
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/gemm/registry.h"
 
 namespace eke::kernels {
 
-#define EKE_GEMM_U8S8(name, isa, mr, nr, kr) void name(const GemmU8S8Args&) noexcept;
+#define EKE_GEMM_U8S8(name, isa, ...) void name(const GemmU8S8Args&) noexcept;
 #define EKE_GEMM_F32(name, isa, mr, nr) void name(const GemmF32Args&) noexcept;
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
@@ -13,7 +14,7 @@ namespace eke::kernels {
 namespace {
 
 constexpr GemmU8S8Kernel kU8S8[] = {
-#define EKE_GEMM_U8S8(name, isa, mr, nr, kr) {#name, Isa::isa, name, mr, nr, kr},
+#define EKE_GEMM_U8S8(name, isa, ...) {#name, Isa::isa, name, __VA_ARGS__},
 #define EKE_GEMM_F32(...)
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
@@ -43,6 +44,30 @@ void pack(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, std::s
         packed[((j / nr * taps + t) * depth + c / kr * kr) * nr + j % nr * kr + c % kr] = *weights++;
 }
 
+// Bytes before the weights of a panel.
+std::size_t head_bytes(const GemmU8S8Kernel& kernel) noexcept {
+  if (kernel.layout == GemmLayout::panels) return 0;
+  return (static_cast<std::size_t>(kernel.nr) + 4) * sizeof(std::int32_t);
+}
+
+// The head of a panel of `channels` channels with `size` weights each.
+void pack_head(const std::int8_t* weights, std::size_t channels, std::size_t size, std::size_t nr,
+               std::int8_t* packed) noexcept {
+  std::int32_t flag = 0;
+  for (std::size_t j = 0; j < nr; ++j) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; j < channels && i < size; ++i) {
+      const std::int8_t w = weights[j * size + i];
+      sum += static_cast<std::uint32_t>(w);
+      if (w == -128) flag = 1;
+    }
+    sum *= 128;
+    std::memcpy(packed + j * sizeof sum, &sum, sizeof sum);
+  }
+  const std::int32_t rest[4] = {flag, 0, 0, 0};
+  std::memcpy(packed + nr * sizeof(std::int32_t), rest, sizeof rest);
+}
+
 }  // namespace
 
 std::span<const GemmU8S8Kernel> gemm_u8s8_kernels() noexcept { return kU8S8; }
@@ -50,8 +75,8 @@ std::span<const GemmF32Kernel> gemm_f32_kernels() noexcept { return kF32; }
 
 std::size_t packed_bytes(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps,
                          std::size_t k) noexcept {
-  return round_up(n, static_cast<std::size_t>(kernel.nr)) * taps *
-         round_up(k, static_cast<std::size_t>(kernel.kr));
+  const auto nr = static_cast<std::size_t>(kernel.nr), kr = static_cast<std::size_t>(kernel.kr);
+  return round_up(n, nr) / nr * (head_bytes(kernel) + nr * taps * round_up(k, kr));
 }
 
 std::size_t packed_bytes(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps,
@@ -61,7 +86,13 @@ std::size_t packed_bytes(const GemmF32Kernel& kernel, std::size_t n, std::size_t
 
 void pack(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k,
           const std::int8_t* weights, std::int8_t* packed) noexcept {
-  pack(n, taps, k, static_cast<std::size_t>(kernel.nr), static_cast<std::size_t>(kernel.kr), weights, packed);
+  const auto nr = static_cast<std::size_t>(kernel.nr), kr = static_cast<std::size_t>(kernel.kr);
+  const std::size_t head = head_bytes(kernel), size = taps * k;
+  for (std::size_t j = 0; j < n; j += nr, packed += head + nr * taps * round_up(k, kr)) {
+    const std::size_t channels = std::min(nr, n - j);
+    if (head > 0) pack_head(weights + j * size, channels, size, nr, packed);
+    pack(channels, taps, k, nr, kr, weights + j * size, packed + head);
+  }
 }
 
 void pack(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k, const float* weights,

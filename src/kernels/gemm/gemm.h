@@ -5,7 +5,8 @@
 //   out[i][j] = epilogue(bias[j] + sum over t, c of rows[i * row_stride + t][offset + c] * weight[j][t][c])
 //
 // Packed weights: panels of nr output channels, [n/nr][taps][k/kr][nr][kr], padded with zeros in n and k, so
-// that a range of output channels that starts at a multiple of nr is a range of panels. Kernels read up to
+// that a range of output channels that starts at a multiple of nr is a range of panels (some kernels want a few numbers
+// more before each: GemmLayout of registry.h). Kernels read up to
 // kSlackBytes past the k values of a row; what is there meets zero weights (f32 kernels do not use it at
 // all). A padding pixel is a pointer to a row of zero points (u8) or zeros (f32). Rows whose channels lie
 // next to each other in memory (the kernel width of a first layer with few channels) may be given as one

@@ -10,11 +10,19 @@
 
 namespace eke::kernels {
 
+// How packed int8 weights lie.
+enum class GemmLayout : std::uint8_t {
+  panels,  // as gemm.h says
+  headed_panels,  // before the weights of a panel [nr] int32 128 * sum(w) of a channel, then 4 int32, of which the first
+                  // is 1 where some weight of the panel is -128
+};
+
 struct GemmU8S8Kernel {
   std::string_view name;
   Isa isa;
   GemmU8S8Fn run;
   int mr, nr, kr;
+  GemmLayout layout = GemmLayout::panels;
 };
 struct GemmF32Kernel {
   std::string_view name;

@@ -1,8 +1,10 @@
 // Functions of two tensors: of equal shapes, with one value for all, one a channel, or one row for all rows.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 
+#include "base/error.h"
 #include "kernels/eltwise/registry.h"
 #include "ops/quantized.h"
 #include "runtime/tactics/spread.h"
@@ -198,6 +200,9 @@ class IntegerStep : public Step {
     common_.out_zero = y.zero_point;
     common_.ka = static_cast<float>(product ? sa * sb / sy : sa / sy);
     common_.kb = static_cast<float>(binary.fn == BinaryFn::Sub ? -(sb / sy) : sb / sy);
+    check(std::isfinite(common_.ka) && std::isfinite(common_.kb),
+          "the ratios of quantization scales are {} and {}: they are too far apart; quantize the model again",
+          common_.ka, common_.kb);
     const quantized::Bounds bounds = quantized::clamped(quantized::bounds_of(DType::u8), binary.clamp, y);
     common_.lo = static_cast<float>(bounds.lo - y.zero_point);
     common_.hi = static_cast<float>(bounds.hi - y.zero_point);

@@ -1,13 +1,23 @@
 #include "runtime/tactics/product.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/error.h"
 #include "ops/quantized.h"
 
 namespace eke {
 namespace {
 
 constexpr std::size_t kSlack = kernels::kChannelSlack;
+
+// A factor formed in double, as float. Kernels rely on its being finite: infinity times zero would be no number.
+float finite_factor(double value) {
+  const auto factor = static_cast<float>(value);
+  check(std::isfinite(factor),
+        "a ratio of quantization scales is {}: they are too far apart; quantize the model again", value);
+  return factor;
+}
 
 float slope_of(const Query& query, std::int64_t channel) {
   const Tensor& slope = *query.constant(3);
@@ -68,8 +78,8 @@ IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int6
     const std::int64_t b = bias == nullptr ? 0 : element_as_int(bias->view(), channel);
     bias_[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(b - zx * sums[c]));
     const double sw = scale_of(*w.quant, channel);
-    scale_[c] = static_cast<float>(sx * sw / sy);
-    if (query.has(3)) negative_scale_[c] = static_cast<float>(sx * sw * slope_of(query, channel) / sy);
+    scale_[c] = finite_factor(sx * sw / sy);
+    if (query.has(3)) negative_scale_[c] = finite_factor(sx * sw * slope_of(query, channel) / sy);
   }
   if (real) {
     common_.output = kernels::OutputKind::f32;
@@ -85,12 +95,12 @@ IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int6
   if (!query.has(4)) return;
   const Type& r = query.in(4);
   common_.residual.zero = r.quant->zero_point[0];
-  common_.residual.k = static_cast<float>(static_cast<double>(r.quant->scale[0]) / out.scale);
+  common_.residual.k = finite_factor(static_cast<double>(r.quant->scale[0]) / out.scale);
   common_.residual.kind = kernels::ResidualKind::direct;
   if (!mid.active()) return;
   const quantized::Bounds all = quantized::bounds_of(mid.dtype);
   common_.residual.kind = kernels::ResidualKind::rounded;
-  common_.residual.ka = static_cast<float>(static_cast<double>(mid.scale) / out.scale);
+  common_.residual.ka = finite_factor(static_cast<double>(mid.scale) / out.scale);
   common_.residual.mid_lo = static_cast<float>(all.lo - mid.zero_point);
   common_.residual.mid_hi = static_cast<float>(all.hi - mid.zero_point);
 }

@@ -1,0 +1,14 @@
+#ifdef __aarch64__
+#include "kernels/simd/neon.h"
+
+#include "kernels/simd/generic.h"
+
+#include "kernels/winograd/generic.h"
+
+namespace eke::kernels {
+
+void winograd_input_neon(const WinogradInputArgs& a) noexcept { winograd_input(a); }
+void winograd_output_neon(const WinogradOutputArgs& a) noexcept { winograd_output(a); }
+
+}  // namespace eke::kernels
+#endif
