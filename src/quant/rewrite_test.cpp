@@ -325,7 +325,7 @@ const %w: f32[1,1,1,1] = [nan]
 output %y
 )",
                        {}),
-              HasSubstr("node 'conv': the weights contain NaN"));
+              HasSubstr("weights 'w' of node 'conv' hold NaN"));
 }
 
 Tensor random_tensor(const Shape& shape, unsigned seed) {

@@ -71,6 +71,8 @@ std::string to_string(Origin origin) {
   switch (origin) {
     case Origin::measured:
       return "measured";
+    case Origin::recorded:
+      return "recorded";
     case Origin::estimated:
       return "estimated";
     case Origin::simulated:

@@ -11,7 +11,7 @@
 
 namespace eke::report {
 
-enum class Origin : std::uint8_t { measured, estimated, simulated };
+enum class Origin : std::uint8_t { measured, recorded, estimated, simulated };
 std::string to_string(Origin origin);
 
 struct Spread {

@@ -119,25 +119,27 @@ TEST(Text, KeepsItsLinesAndCells) {
   EXPECT_TRUE(nlohmann::json::accept(to_json(document)));
 }
 
-const char* const kBench =
-    R"({"command":"bench","isa":"avx2","threads":1,"runs":50,"warmup":5,"interleaved":true,
-  "models":[{"model":"a.onnx","batch":1,"ms":{"median":2,"p10":1.9,"p90":2.2},"first_run_ms":9},
-            {"model":"b.onnx","batch":1,"ms":{"median":1,"p10":0.9,"p90":1.2},"first_run_ms":8,
-             "time_over_first":{"median":0.5,"p10":0.4,"p90":0.6}}]})";
+const char* const kBench = R"({"command":"bench","interleaved":true,"no_meter":"no meter is there",
+  "models":[{"model":"a.onnx","batch":1,"threads":1,"isa":"avx2","runs":50,"warmup_runs":5,
+             "ms":{"median":2,"p10":1.9,"p90":2.2},"first_run_ms":9,"energy":[]},
+            {"model":"b.onnx","batch":1,"threads":1,"isa":"avx2","runs":50,"warmup_runs":5,
+             "ms":{"median":1,"p10":0.9,"p90":1.2},"first_run_ms":8,
+             "energy":[{"name":"total","boundary":"package","origin":"estimated",
+                        "joules_per_inference":{"mean":0.5,"low":0.4,"high":0.6,"windows":7}}],
+             "against_first":{"time":{"ratio":0.5,"low":0.4,"high":0.6,"pairs":9,"verdict":"faster"},"energy":null}}]})";
 const char* const kEval =
     R"({"command":"eval","model":"a.onnx","images":4,"top1":{"accuracy":0.5,"correct":2,"low":0.15,"high":0.85},
   "confusion":[[1,1],[1,1]],"classes":["cat","dog"]})";
 
 TEST(Runs, SayWhatTheyShowTogether) {
-  Run eval_b = parse_run("eval_b.json", kEval);
+  report::Run eval_b = parse_run("eval_b.json", kEval);
   eval_b.json["model"] = "b.onnx";
   const Document document =
       document_of("Results", {parse_run("bench.json", kBench), parse_run("eval.json", kEval), eval_b});
   const std::string text = to_text(document);
-  EXPECT_THAT(
-      text,
-      HasSubstr(
-          "b.onnx is faster than a.onnx: 0.500 of its time, 0.400 to 0.600 (p10 to p90) over 50 rounds"));
+  EXPECT_THAT(text, HasSubstr("b.onnx is faster than a.onnx: 0.500 of its time, 0.400 to 0.600 (95 % "
+                              "interval of 9 pairs of windows)"));
+  EXPECT_THAT(text, HasSubstr("0.5 J (0.4 to 0.6, 95 % interval over windows of 7, estimated)"));
   EXPECT_THAT(text, HasSubstr("top-1 50.00 % (15.00 to 85.00, 95 % interval of 4)"));
   ASSERT_EQ(document.sections.front().title, "Accuracy against latency");
   EXPECT_EQ(document.sections.front().charts[0].series[0].points.size(), 2u);
@@ -146,7 +148,7 @@ TEST(Runs, SayWhatTheyShowTogether) {
 
 TEST(Runs, BadResultsNameTheFileAndTheKey) {
   const auto changed = [](const char* text, const char* pointer, nlohmann::ordered_json value) {
-    Run run = parse_run("r.json", text);
+    report::Run run = parse_run("r.json", text);
     run.json[nlohmann::ordered_json::json_pointer(pointer)] = std::move(value);
     return message_of([&] { document_of("t", {run}); });
   };
@@ -155,8 +157,8 @@ TEST(Runs, BadResultsNameTheFileAndTheKey) {
   EXPECT_THAT(message_of([] { parse_run("r.json", "[]"); }), HasSubstr("names no command"));
   EXPECT_THAT(message_of([] { parse_run("r.json", "{\"command\":3}"); }), HasSubstr("names no command"));
   EXPECT_THAT(changed(kBench, "/models", 3), HasSubstr("'r.json': 'models' is no list"));
-  EXPECT_THAT(changed(kBench, "/runs", "many"), HasSubstr("'runs' is no whole number"));
-  EXPECT_THAT(changed(kBench, "/runs", 0), HasSubstr("0 observations"));
+  EXPECT_THAT(changed(kBench, "/models/0/runs", "many"), HasSubstr("'runs' is no whole number"));
+  EXPECT_THAT(changed(kBench, "/models/0/runs", 0), HasSubstr("0 observations"));
   EXPECT_THAT(changed(kBench, "/models/0", 3), HasSubstr("has no 'model'"));
   EXPECT_THAT(changed(kEval, "/top1", 3), HasSubstr("has no 'accuracy'"));
   EXPECT_THAT(changed(kEval, "/confusion", nlohmann::ordered_json::parse("[[1],[2]]")),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace eke::report {
 
@@ -73,20 +74,72 @@ Table rates_of(const RunJson& verification) {
   return table;
 }
 
-void add_ratio_verdict(RunParts& parts, const std::string& name, const std::string& reference,
-                       const RunJson& ratio, std::int64_t runs) {
-  const double median = number(ratio, "median"), low = number(ratio, "p10"), high = number(ratio, "p90");
-  const std::string spread = fmt::format("{:.3f} of its time, {:.3f} to {:.3f} (p10 to p90) over {} rounds",
-                                         median, low, high, runs);
-  if (high < 1) {
-    parts.verdicts.push_back({Tone::good, fmt::format("{} is faster than {}: {}", name, reference, spread)});
-  } else if (low > 1) {
-    parts.verdicts.push_back({Tone::bad, fmt::format("{} is slower than {}: {}", name, reference, spread)});
-  } else {
-    parts.verdicts.push_back(
-        {Tone::neutral,
-         fmt::format("no difference in speed was seen between {} and {}: {}", name, reference, spread)});
+// "x is faster than y: ..." where the bounds lie on one side of 1.
+Verdict ratio_verdict(const std::string& name, const std::string& reference, double ratio, double low,
+                      double high, const std::string& spread) {
+  const std::string numbers =
+      fmt::format("{:.3f} of its time, {:.3f} to {:.3f} ({})", ratio, low, high, spread);
+  if (high < 1) return {Tone::good, fmt::format("{} is faster than {}: {}", name, reference, numbers)};
+  if (low > 1) return {Tone::bad, fmt::format("{} is slower than {}: {}", name, reference, numbers)};
+  return {Tone::neutral,
+          fmt::format("no difference in speed was seen between {} and {}: {}", name, reference, numbers)};
+}
+
+// Bounds that are not known are the value itself.
+double bound(const RunJson& interval, const char* key) {
+  return find(interval, key) ? number(interval, key) : number(interval, "mean");
+}
+
+Origin origin_of(const std::string& word) {
+  for (const Origin origin : {Origin::measured, Origin::recorded, Origin::estimated, Origin::simulated})
+    if (word == to_string(origin)) return origin;
+  fail("'{}' is no origin of a figure", word);
+}
+
+// {"mean", "low", "high", "windows"}
+Figure window_figure(const RunJson& interval, const std::string& unit, Origin origin) {
+  return {number(interval, "mean"),
+          unit,
+          count(interval, "windows"),
+          {bound(interval, "low"), bound(interval, "high"), "95 % interval over windows"},
+          origin};
+}
+
+// One series a meter's domain and origin: joules of different reach do not compare.
+Chart energy_chart(const RunJson& models, const std::vector<std::string>& names) {
+  Chart chart{ChartKind::bars, "energy of an inference", "", "J", {}};
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const RunJson* figures = find(models[i], "energy");
+    if (!figures || !figures->is_array()) continue;
+    for (const RunJson& figure : *figures) {
+      const RunJson* joules = find(figure, "joules_per_inference");
+      if (!joules) continue;
+      const std::string name =
+          fmt::format("{} ({}, {})", text(figure, "name"), text(figure, "boundary"), text(figure, "origin"));
+      auto series = std::find_if(chart.series.begin(), chart.series.end(),
+                                 [&](const Series& s) { return s.name == name; });
+      if (series == chart.series.end()) series = chart.series.insert(series, {name, {}});
+      series->points.push_back({names[i], 0, window_figure(*joules, "J", origin_of(text(figure, "origin")))});
+    }
   }
+  return chart;
+}
+
+// A model's path, with its settings where they differ between the variants.
+std::vector<std::string> variant_names(const RunJson& models) {
+  const auto differ = [&](const char* key) {
+    return std::any_of(models.begin(), models.end(), [&](const RunJson& model) {
+      return model.value(key, RunJson()) != models[0].value(key, RunJson());
+    });
+  };
+  std::vector<std::string> names;
+  for (const RunJson& model : models) names.push_back(text(model, "model"));
+  for (const char* key : {"threads", "batch", "isa", "frequency_khz", "power_mode"}) {
+    if (!differ(key)) continue;
+    for (std::size_t i = 0; i < models.size(); ++i)
+      names[i] += fmt::format(" {}={}", key, models[i].value(key, RunJson()).dump());
+  }
+  return names;
 }
 
 Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t runs) {
@@ -112,26 +165,39 @@ Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t 
 RunParts parts_of_bench(const RunJson& json) {
   RunParts parts;
   parts.section.title = "Latency";
-  const std::int64_t runs = count(json, "runs");
-  parts.section.paragraphs.push_back(fmt::format(
-      "{} runs each after {} to warm up, {} thread(s), instructions {}{}.", runs, count(json, "warmup"),
-      count(json, "threads"), text(json, "isa"), flag(json, "interleaved") ? ", interleaved" : ""));
-  Chart chart{ChartKind::bars, "time of a run", "", "ms", {{"median", {}}}};
-  Table table{"models", {"model", "batch", "first run, ms"}, {}};
   const RunJson& models = array(json, "models");
-  for (const RunJson& model : models) {
-    const std::string name = text(model, "model");
+  const std::vector<std::string> names = variant_names(models);
+  if (flag(json, "interleaved")) parts.section.paragraphs.push_back("The variants were run in turn.");
+  if (find(json, "no_meter")) parts.section.paragraphs.push_back("Energy: " + text(json, "no_meter"));
+  Chart chart{ChartKind::bars, "time of a run", "", "ms", {{"median", {}}}};
+  Table table{
+      "variants", {"variant", "batch", "threads", "instructions", "warm-up runs", "first run, ms"}, {}};
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const RunJson& model = models[i];
+    const std::int64_t runs = count(model, "runs");
     const Figure ms = latency(member(model, "ms"), runs);
-    chart.series[0].points.push_back({name, 0, ms});
-    table.rows.push_back({name, count_text(model, "batch"), number_text(number(model, "first_run_ms"))});
+    chart.series[0].points.push_back({names[i], 0, ms});
+    table.rows.push_back({names[i], count_text(model, "batch"), count_text(model, "threads"),
+                          text(model, "isa"), count_text(model, "warmup_runs"),
+                          number_text(number(model, "first_run_ms"))});
     if (count(model, "batch") == 1)
-      parts.outcomes.push_back({name, std::nullopt, ms, count(json, "threads"), ""});
-    if (const RunJson* ratio = find(model, "time_over_first"))
-      add_ratio_verdict(parts, name, text(models[0], "model"), *ratio, runs);
-    if (const RunJson* layers = find(model, "layers"))
-      parts.section.charts.push_back(layer_chart(name, *layers, runs));
+      parts.outcomes.push_back({text(model, "model"), std::nullopt, ms, count(model, "threads"), ""});
+    if (const RunJson* against = find(model, "against_first")) {
+      const RunJson& time = member(*against, "time");
+      const double ratio = number(time, "ratio");
+      parts.verdicts.push_back(
+          ratio_verdict(names[i], names[0], ratio, find(time, "low") ? number(time, "low") : 0,
+                        find(time, "high") ? number(time, "high") : std::numeric_limits<double>::infinity(),
+                        fmt::format("95 % interval of {} pairs of windows", count(time, "pairs"))));
+    }
   }
-  parts.section.charts.insert(parts.section.charts.begin(), std::move(chart));
+  parts.section.charts.push_back(std::move(chart));
+  Chart energy = energy_chart(models, names);
+  if (!energy.series.empty()) parts.section.charts.push_back(std::move(energy));
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (const RunJson* layers = find(models[i], "layers"))
+      parts.section.charts.push_back(layer_chart(names[i], *layers, count(models[i], "runs")));
+  }
   parts.section.tables.push_back(std::move(table));
   return parts;
 }
@@ -209,7 +275,9 @@ RunParts parts_of_quantize(const RunJson& json) {
           {Tone::neutral, fmt::format("no difference in accuracy was seen: {}", spread)});
     }
   }
-  add_ratio_verdict(parts, after, before, member(json, "int8_time_over_float"), runs);
+  const RunJson& ratio = member(json, "int8_time_over_float");
+  parts.verdicts.push_back(ratio_verdict(after, before, number(ratio, "median"), number(ratio, "p10"),
+                                         number(ratio, "p90"), fmt::format("p10 to p90 of {} rounds", runs)));
   parts.verdicts.push_back({Tone::neutral, fmt::format("{} is {:.2f} times the size of {}: {} instead of {}",
                                                        after, bytes[1] / std::max(bytes[0], 1.0), before,
                                                        bytes_text(bytes[1]), bytes_text(bytes[0]))});
