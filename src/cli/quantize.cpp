@@ -97,6 +97,7 @@ Images open_images(const Options& options, const std::vector<std::string>& label
 Ranges calibrate_on(const Graph& graph, const Dataset& data, const Preprocess& preprocess,
                     const Threads& threads, const Options& options) {
   Calibration calibration(graph, rewrite_options(options), calibrator_options(options), threads);
+  check_has_elements(calibration.input_types().at(0).shape);
   const DatasetRows rows(data, preprocess, threads);
   const std::int64_t batch = calibration.batch(),
                      row_size = calibration.input_types().at(0).shape.count() / batch;

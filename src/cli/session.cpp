@@ -55,6 +55,11 @@ Tensor random_tensor(const Type& type, std::uint32_t seed) {
   return tensor;
 }
 
+void check_has_elements(const Shape& input) {
+  check(input.count() > 0, "the model's input has shape {}, which holds no element: give --input-shape",
+        to_string(input));
+}
+
 Session::Session(const Graph& graph, const Threads& threads, const CompileOptions& options)
     : plan_(compile(graph, options)), scratch_(plan_, threads) {
   for (const Type& type : plan_.input_types()) inputs_.emplace_back(type);
@@ -62,8 +67,7 @@ Session::Session(const Graph& graph, const Threads& threads, const CompileOption
   for (Tensor& tensor : outputs_) output_views_.push_back(tensor.mutable_view());
   if (!inputs_.empty()) {
     const Shape& shape = inputs_[0].shape();
-    check(shape.count() > 0, "the model's input has shape {}, which holds no element: give --input-shape",
-          to_string(shape));
+    check_has_elements(shape);
     batch_ = shape.rank() > 0 ? std::max<std::int64_t>(shape[0], 1) : 1;
     row_size_ = shape.count() / batch_;
   }

@@ -60,6 +60,9 @@ class Session {
   std::int64_t batch_ = 1, row_size_ = 0;
 };
 
+// Throws an Error when a model's input is empty.
+void check_has_elements(const Shape& input);
+
 // A batch for timing: pseudo-random, the same on every machine; floats in [-1, 1], integers over their range.
 Tensor random_tensor(const Type& type, std::uint32_t seed);
 

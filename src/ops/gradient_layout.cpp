@@ -44,7 +44,8 @@ Ids split_gradient(GradientBuilder& b) {
   Ids parts;
   for (std::size_t i = 0; i < b.node().out.size(); ++i) {
     if (b.out(i) == kNoValue) fail("an output of the Split is not used; remove it before training");
-    parts.push_back(b.dy(i) != kNoValue ? b.dy(i) : b.constant(Tensor(b.type(b.out(i)).dtype, b.shape(b.out(i)))));
+    parts.push_back(b.dy(i) != kNoValue ? b.dy(i)
+                                        : b.constant(Tensor(b.type(b.out(i)).dtype, b.shape(b.out(i)))));
   }
   return only_first(b, parts.size() == 1 ? parts[0] : b.add(op::Concat{axis}, parts));
 }
@@ -63,28 +64,46 @@ std::vector<std::int64_t> constant_ints(GradientBuilder& b, std::size_t i) {
   return as_ints(*constant);
 }
 
+// Zeros between the elements along `axis`, and after the last: extent n becomes n * step.
+ValueId spread_out(GradientBuilder& b, ValueId dy, int axis, std::int64_t step) {
+  const Shape shape = b.shape(dy);
+  Shape split, joined = shape;
+  for (int i = 0; i < shape.rank(); ++i) {
+    split.push_back(shape[i]);
+    if (i == axis) split.push_back(1);
+  }
+  joined[axis] *= step;
+  std::vector<std::int64_t> none(static_cast<std::size_t>(split.rank())), after = none;
+  after[static_cast<std::size_t>(axis) + 1] = step - 1;
+  return b.reshape(padded(b, b.reshape(dy, split), none, after), joined);
+}
+
 Ids slice_gradient(GradientBuilder& b) {
-  const Shape &x = b.shape(b.in(0)), &y = b.shape(b.out());
-  std::vector<std::int64_t> starts = constant_ints(b, 1), axes(starts.size());
+  const Shape x = b.shape(b.in(0));
+  std::vector<std::int64_t> starts = constant_ints(b, 1), axes(starts.size()), steps(starts.size(), 1);
   std::iota(axes.begin(), axes.end(), std::int64_t{0});
   if (b.in(3) != kNoValue) axes = constant_ints(b, 3);
-  if (b.in(4) != kNoValue)
-    for (const std::int64_t step : constant_ints(b, 4))
-      check(step == 1, "a Slice in steps of {} has no gradient; freeze below it", step);
-  std::vector<std::int64_t> before(static_cast<std::size_t>(x.rank())), after(before);
-  for (int i = 0; i < x.rank(); ++i) after[static_cast<std::size_t>(i)] = x[i] - y[i];
+  if (b.in(4) != kNoValue) steps = constant_ints(b, 4);
+  ValueId dy = b.dy();
+  std::vector<std::int64_t> before(static_cast<std::size_t>(x.rank()));
   for (std::size_t i = 0; i < axes.size(); ++i) {
+    check(steps[i] > 0, "a Slice in steps of {} has no gradient; freeze below it", steps[i]);
     const int axis = normalize_axis(axes[i], x.rank());
     const std::int64_t start = starts[i] < 0 ? starts[i] + x[axis] : starts[i];
-    const auto a = static_cast<std::size_t>(axis);
-    before[a] = std::clamp<std::int64_t>(start, 0, x[axis]);
-    after[a] = x[axis] - y[axis] - before[a];
+    before[static_cast<std::size_t>(axis)] = std::clamp<std::int64_t>(start, 0, x[axis]);
+    if (steps[i] > 1) dy = spread_out(b, dy, axis, steps[i]);
   }
-  return only_first(b, padded(b, b.dy(), before, after));
+  std::vector<std::int64_t> after(before.size());  // negative where the last step reaches past the input
+  for (int i = 0; i < x.rank(); ++i) {
+    const auto axis = static_cast<std::size_t>(i);
+    after[axis] = x[i] - b.shape(dy)[i] - before[axis];
+  }
+  return only_first(b, padded(b, dy, before, after));
 }
 
 Ids pad_gradient(GradientBuilder& b) {
-  check(b.op<op::Pad>().mode == "constant", "a Pad of mode '{}' has no gradient; freeze below it", b.op<op::Pad>().mode);
+  check(b.op<op::Pad>().mode == "constant", "a Pad of mode '{}' has no gradient; freeze below it",
+        b.op<op::Pad>().mode);
   const Shape& x = b.shape(b.in(0));
   const std::vector<std::int64_t> pads = constant_ints(b, 1);
   std::vector<std::int64_t> axes(static_cast<std::size_t>(x.rank()));

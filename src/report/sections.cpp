@@ -148,14 +148,14 @@ Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t 
     double ms;
   };
   std::vector<Layer> slowest;
-  for (const RunJson& layer : layers) slowest.push_back({text(layer, "name"), number(layer, "mean_ms")});
+  for (const RunJson& layer : layers) slowest.push_back({text(layer, "name"), number(layer, "median_ms")});
   std::stable_sort(slowest.begin(), slowest.end(),
                    [](const Layer& a, const Layer& b) { return a.ms > b.ms; });
   if (slowest.size() > kMostBars) slowest.resize(kMostBars);
-  Chart chart{ChartKind::bars, fmt::format("the slowest layers of {}", model), "", "ms", {{"mean", {}}}};
+  Chart chart{ChartKind::bars, fmt::format("the slowest layers of {}", model), "", "ms", {{"median", {}}}};
   for (const Layer& layer : slowest) {
     chart.series[0].points.push_back(
-        {layer.name, 0, Figure(layer.ms, "ms", runs, {layer.ms, layer.ms, "mean"}, Origin::measured)});
+        {layer.name, 0, Figure(layer.ms, "ms", runs, {layer.ms, layer.ms, "median"}, Origin::measured)});
   }
   return chart;
 }

@@ -28,14 +28,17 @@ std::vector<bool> dependent(const Graph& graph, const std::vector<ValueId>& wrt)
 class Differentiator {
  public:
   Differentiator(Graph graph, const std::vector<ValueId>& wrt)
-      : graph_(std::move(graph)), depends_(dependent(graph_, wrt)), gradient_(graph_.values.size(), kNoValue) {}
+      : graph_(std::move(graph)),
+        depends_(dependent(graph_, wrt)),
+        gradient_(graph_.values.size(), kNoValue) {}
 
   void run(ValueId loss) {
     const Type& type = graph_[loss].type;
     check(type.shape.count() == 1 && is_float(type.dtype), "the loss '{}' is {}; one float is needed",
           graph_[loss].name, to_string(type));
     NodeBuilder builder(graph_, graph_[loss].name + "_seed");
-    gradient_[static_cast<std::size_t>(loss)] = builder.reshape(builder.scalar(1, type.dtype), graph_[loss].type.shape);
+    gradient_[static_cast<std::size_t>(loss)] =
+        builder.reshape(builder.scalar(1, type.dtype), graph_[loss].type.shape);
     const std::size_t count = graph_.nodes.size();
     for (std::size_t i = count; i-- > 0;) {
       const Node node = graph_.nodes[i];
@@ -54,14 +57,16 @@ class Differentiator {
 
   void pass(const Node& node) {
     std::vector<ValueId> dy;
-    for (const ValueId id : node.out) dy.push_back(id == kNoValue ? kNoValue : gradient_[static_cast<std::size_t>(id)]);
+    for (const ValueId id : node.out)
+      dy.push_back(id == kNoValue ? kNoValue : gradient_[static_cast<std::size_t>(id)]);
     std::vector<bool> wanted;
     for (const ValueId id : node.in) wanted.push_back(depends(id));
     const bool known = std::ranges::any_of(dy, [](ValueId id) { return id != kNoValue; });
     if (!known || std::ranges::find(wanted, true) == wanted.end()) return;
     const OpDef& definition = def(node.op);
     if (definition.grad == nullptr) {
-      check(definition.no_grad.empty(), "has no gradient: {}; freeze the layers below it", definition.no_grad);
+      check(definition.no_grad.empty(), "has no gradient: {}; freeze the layers below it",
+            definition.no_grad);
       return;
     }
     GradientBuilder builder(graph_, node, dy, wanted);

@@ -67,10 +67,10 @@ ValueId margin_logits(NodeBuilder& b, ValueId cosine, ValueId labels, double mar
 }
 
 void check_options(const LossOptions& options) {
-  check(options.label_smoothing >= 0 && options.label_smoothing < 1, "label smoothing is {}; it must be in [0, 1)",
-        options.label_smoothing);
-  check(options.distill_weight >= 0 && options.distill_weight <= 1, "the weight of distillation is {}; it must be in [0, 1]",
-        options.distill_weight);
+  check(options.label_smoothing >= 0 && options.label_smoothing < 1,
+        "label smoothing is {}; it must be in [0, 1)", options.label_smoothing);
+  check(options.distill_weight >= 0 && options.distill_weight <= 1,
+        "the weight of distillation is {}; it must be in [0, 1]", options.distill_weight);
   check(options.distill_weight == 0 || options.kind == LossKind::cross_entropy,
         "distillation goes with the cross entropy only");
   check(options.distill_temperature > 0, "the temperature of distillation is {}; it must be above 0",
@@ -78,8 +78,8 @@ void check_options(const LossOptions& options) {
 }
 
 void check_matrix(const Type& type, std::string_view what) {
-  check(type.dtype == DType::f32 && type.shape.rank() == 2, "the network's output is {}; {} are float32 [N, ...]",
-        to_string(type), what);
+  check(type.dtype == DType::f32 && type.shape.rank() == 2,
+        "the network's output is {}; {} are float32 [N, ...]", to_string(type), what);
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ class Finder {
   }
 
   int producer(const Node& node, std::size_t i) const {
-    return i < node.in.size() && node.in[i] != kNoValue ? producer_[static_cast<std::size_t>(node.in[i])] : -1;
+    return i < node.in.size() && node.in[i] != kNoValue ? producer_[static_cast<std::size_t>(node.in[i])]
+                                                        : -1;
   }
 
   void take(const Node& node, std::size_t i, ParameterKind kind) {

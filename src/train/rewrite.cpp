@@ -10,7 +10,9 @@
 namespace eke {
 namespace {
 
-const op::BatchNormalization* norm_of(const Node& node) { return std::get_if<op::BatchNormalization>(&node.op); }
+const op::BatchNormalization* norm_of(const Node& node) {
+  return std::get_if<op::BatchNormalization>(&node.op);
+}
 
 void append_split(const Node& node, std::vector<Node>& nodes) {
   op::BatchNormalization norm = *norm_of(node);
@@ -25,7 +27,8 @@ void append_split(const Node& node, std::vector<Node>& nodes) {
 
 // The bounds of a Relu or of a Clip by constants.
 std::optional<op::Clamp> clamp_of(const Graph& graph, const Node& node) {
-  if (const auto* unary = std::get_if<op::Unary>(&node.op); unary != nullptr && unary->fn == op::UnaryFn::Relu)
+  if (const auto* unary = std::get_if<op::Unary>(&node.op);
+      unary != nullptr && unary->fn == op::UnaryFn::Relu)
     return op::Clamp{.lo = 0};
   if (!std::holds_alternative<op::Clip>(node.op)) return std::nullopt;
   op::Clamp clamp;
@@ -72,10 +75,12 @@ Graph fuse_gradient_clamps(Graph graph) {
     const Node& node = graph.nodes[i];
     const auto* mask = std::get_if<op::ClampGrad>(&node.op);
     if (mask == nullptr || producer[static_cast<std::size_t>(node.in[1])] < 0) continue;
-    const Node& source = graph.nodes[static_cast<std::size_t>(producer[static_cast<std::size_t>(node.in[1])])];
+    const Node& source =
+        graph.nodes[static_cast<std::size_t>(producer[static_cast<std::size_t>(node.in[1])])];
     const auto* norm = norm_of(source);
     const auto& uses = readers[static_cast<std::size_t>(node.out[0])];
-    if (norm == nullptr || norm->clamp != mask->clamp || uses.size() != 1 || is_graph_output(graph, node.out[0]))
+    if (norm == nullptr || norm->clamp != mask->clamp || uses.size() != 1 ||
+        is_graph_output(graph, node.out[0]))
       continue;
     Node& next = graph.nodes[static_cast<std::size_t>(uses[0])];
     auto* gradient = std::get_if<op::BatchNormalizationGrad>(&next.op);
@@ -114,7 +119,8 @@ Graph recompute_norms(Graph graph) {
     const Node& node = graph.nodes[i];
     if (norm_of(node) == nullptr || is_graph_output(graph, node.out[0])) continue;
     const auto& input_uses = readers[static_cast<std::size_t>(node.in[0])];
-    const bool input_kept = std::ranges::any_of(input_uses, [&](int use) { return static_cast<std::size_t>(use) > border; });
+    const bool input_kept =
+        std::ranges::any_of(input_uses, [&](int use) { return static_cast<std::size_t>(use) > border; });
     if (input_kept) sources.emplace(node.out[0], node);
   }
   std::vector<Node> nodes;
@@ -163,12 +169,12 @@ std::vector<Node> update_early(const Graph& graph, const std::vector<StepState>&
       if (id != kNoValue) made[static_cast<std::size_t>(id)] = true;
   };
   const auto ready = [&](const Node& node) {
-    return std::ranges::all_of(node.in, [&](ValueId id) { return id == kNoValue || made[static_cast<std::size_t>(id)]; }) &&
+    return std::ranges::all_of(
+               node.in, [&](ValueId id) { return id == kNoValue || made[static_cast<std::size_t>(id)]; }) &&
            std::ranges::all_of(node.out, [&](ValueId id) {
              const auto it = replaced.find(id);
              return it == replaced.end() ||
-                    readers[static_cast<std::size_t>(it->second)] ==
-                        std::ranges::count(node.in, it->second);
+                    readers[static_cast<std::size_t>(it->second)] == std::ranges::count(node.in, it->second);
            });
   };
   const auto emit_waiting = [&] {

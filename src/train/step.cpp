@@ -58,16 +58,18 @@ struct TrainStep::Impl {
       : network(graph),
         loss(options.loss.kind),
         step(make_step_graph(graph, options)),
-        plan(compile(step.graph,
-                     {.isa = options.isa, .reference_only = options.reference_only, .states = plan_states(step)})),
+        plan(compile(
+            step.graph,
+            {.isa = options.isa, .reference_only = options.reference_only, .states = plan_states(step)})),
         scratch(plan, threads),
         image_type(plan.input_types()[0]),
         label_type(plan.input_types()[1]),
         output(plan.output_types()[1]) {
     check(options.memory_bytes == 0 || planned_bytes() <= options.memory_bytes,
-          "a step on {} images needs {} bytes, {} are allowed; give a smaller batch or smaller images", options.batch,
-          planned_bytes(), options.memory_bytes);
-    for (std::size_t i = 0; i < step.states.size(); ++i) write(i, std::exchange(step.states[i].initial, Tensor()));
+          "a step on {} images needs {} bytes, {} are allowed; give a smaller batch or smaller images",
+          options.batch, planned_bytes(), options.memory_bytes);
+    for (std::size_t i = 0; i < step.states.size(); ++i)
+      write(i, std::exchange(step.states[i].initial, Tensor()));
   }
 
   std::size_t planned_bytes() const noexcept { return scratch.bytes() + plan.weight_bytes(); }
@@ -94,8 +96,8 @@ struct TrainStep::Impl {
     const std::int64_t classes = output.shape()[1];
     for (std::int64_t i = 0; i < labels.count(); ++i) {
       const std::int64_t label = labels.as<std::int64_t>()[i];
-      check(label >= 0 && label < classes, "label {} of image {} is not one of the {} classes of the network", label, i,
-            classes);
+      check(label >= 0 && label < classes, "label {} of image {} is not one of the {} classes of the network",
+            label, i, classes);
     }
     return classes;
   }
@@ -123,10 +125,11 @@ const Plan& TrainStep::plan() const noexcept { return impl_->plan; }
 const Tensor& TrainStep::output() const noexcept { return impl_->output; }
 std::int64_t TrainStep::steps_run() const noexcept { return impl_->steps; }
 
-StepResult TrainStep::run(const TensorView& images, const TensorView& labels, float lr, const TensorView& teacher) {
+StepResult TrainStep::run(const TensorView& images, const TensorView& labels, float lr,
+                          const TensorView& teacher) {
   const auto check_type = [](const TensorView& view, const Type& type, std::string_view name) {
-    check(view && *view.type == type, "{} are {}; the step takes {}", name, view ? to_string(*view.type) : "missing",
-          to_string(type));
+    check(view && *view.type == type, "{} are {}; the step takes {}", name,
+          view ? to_string(*view.type) : "missing", to_string(type));
   };
   check_type(images, image_type(), "images");
   check_type(labels, label_type(), "labels");
@@ -159,8 +162,8 @@ void TrainStep::set_state(const std::vector<NamedTensor>& state) {
     const auto it = std::ranges::find(state, name, &NamedTensor::name);
     if (it == state.end()) throw UsageError(fmt::format("the state lacks '{}'", name));
     if (it->tensor.type() != type)
-      throw UsageError(fmt::format("'{}' is {} in the state; this step needs {}", name, to_string(it->tensor.type()),
-                                   to_string(type)));
+      throw UsageError(fmt::format("'{}' is {} in the state; this step needs {}", name,
+                                   to_string(it->tensor.type()), to_string(type)));
     return it->tensor;
   };
   const std::vector<StepState>& states = impl_->step.states;
@@ -178,11 +181,13 @@ void TrainStep::set_state(const std::vector<NamedTensor>& state) {
 Graph TrainStep::trained_graph(bool averaged) const {
   Graph graph = impl_->network;
   const std::vector<StepState>& states = impl_->step.states;
-  const bool has_averages = std::ranges::any_of(states, [](const StepState& s) { return !s.average_of.empty(); });
+  const bool has_averages =
+      std::ranges::any_of(states, [](const StepState& s) { return !s.average_of.empty(); });
   check(!averaged || has_averages, "there are no averages: give ema_decay");
   for (std::size_t i = 0; i < states.size(); ++i) {
     // Averages come after their parameters, and replace them.
-    const std::string& name = averaged && !states[i].average_of.empty() ? states[i].average_of : states[i].parameter;
+    const std::string& name =
+        averaged && !states[i].average_of.empty() ? states[i].average_of : states[i].parameter;
     if (name.empty()) continue;
     const ValueId id = find_value(graph, name);
     graph[id].constant = std::make_shared<const Tensor>(impl_->read(i));

@@ -31,7 +31,8 @@ std::vector<Target> targets_of(const Graph& network, const StepOptions& options)
     for (const Trained& trained : *options.trained) {
       const auto it = std::ranges::find(known, trained.name, &Parameter::name);
       if (it == known.end())
-        throw UsageError(fmt::format("'{}' is no parameter of the network that can be trained", trained.name));
+        throw UsageError(
+            fmt::format("'{}' is no parameter of the network that can be trained", trained.name));
       check(std::ranges::none_of(targets, [&](const Target& t) { return t.parameter.name == trained.name; }),
             "the parameter '{}' is listed twice", trained.name);
       targets.push_back({*it, trained.lr_factor});
@@ -50,7 +51,8 @@ Tensor release(Graph& graph, ValueId id) {
 }
 
 Shape batch_shape(const Graph& network, const StepOptions& options) {
-  check(network.inputs.size() == 1, "the network has {} inputs; one of images can be trained", network.inputs.size());
+  check(network.inputs.size() == 1, "the network has {} inputs; one of images can be trained",
+        network.inputs.size());
   const Value& input = network[network.inputs[0]];
   check(input.type.dtype == DType::f32 && input.type.shape.rank() == 4,
         "the input '{}' is {}; float32 images [N, C, H, W] are needed", input.name, to_string(input.type));
@@ -58,7 +60,8 @@ Shape batch_shape(const Graph& network, const StepOptions& options) {
   Shape shape = input.type.shape;
   shape[0] = options.batch;
   if (options.image) {
-    check(options.image->rank() == 3, "the image's shape is {}; [C, H, W] is needed", to_string(*options.image));
+    check(options.image->rank() == 3, "the image's shape is {}; [C, H, W] is needed",
+          to_string(*options.image));
     for (int i = 0; i < 3; ++i) shape[i + 1] = (*options.image)[i];
   }
   return shape;
@@ -68,17 +71,19 @@ class Builder {
  public:
   Builder(const Graph& network, const StepOptions& options)
       : options_(options), targets_(targets_of(network, options)), graph_(network) {
-    check(options.ema_decay >= 0 && options.ema_decay < 1, "the decay of averages is {}; it must be in [0, 1)",
-          options.ema_decay);
+    check(options.ema_decay >= 0 && options.ema_decay < 1,
+          "the decay of averages is {}; it must be in [0, 1)", options.ema_decay);
   }
 
   StepGraph run() {
     open_network();
     add_inputs();
     add_centres();
-    const LossValues loss = with_context([] { return std::string("the loss"); }, [&] {
-      return add_loss(graph_, options_.loss, {output_, labels_, teacher_, centres_});
-    });
+    const LossValues loss =
+        with_context([] { return std::string("the loss"); },
+                     [&] {
+                       return add_loss(graph_, options_.loss, {output_, labels_, teacher_, centres_});
+                     });
     std::vector<ValueId> wrt;
     for (const std::size_t i : trained_) wrt.push_back(states_[i].in);
     Backward result = backward(std::move(graph_), loss.loss, wrt);
@@ -115,7 +120,8 @@ class Builder {
   }
 
   void add_state(std::string name, std::string parameter, Tensor initial) {
-    states_.push_back({.name = std::move(name), .parameter = std::move(parameter), .initial = std::move(initial)});
+    states_.push_back(
+        {.name = std::move(name), .parameter = std::move(parameter), .initial = std::move(initial)});
   }
 
   // The cross entropy takes logits.
@@ -129,8 +135,8 @@ class Builder {
 
   bool is_trained(ValueId id) const {
     return id != kNoValue && std::ranges::any_of(targets_, [&](const Target& target) {
-      return target.parameter.name == graph_[id].name;
-    });
+             return target.parameter.name == graph_[id].name;
+           });
   }
 
   // Normalizations whose scale or shift is trained take the statistics of the batch.
@@ -138,18 +144,18 @@ class Builder {
     if (options_.batch_norm == BatchNormMode::frozen) return;
     for (Node& node : graph_.nodes) {
       auto* norm = std::get_if<op::BatchNormalization>(&node.op);
-      if (norm == nullptr || node.in.size() < 5 || !(is_trained(node.in[1]) || is_trained(node.in[2]))) continue;
+      if (norm == nullptr || node.in.size() < 5 || !(is_trained(node.in[1]) || is_trained(node.in[2])))
+        continue;
       check(graph_.constant(node.in[3]) != nullptr && graph_.constant(node.in[4]) != nullptr,
             "{}: its running statistics are no constants of their own; train it with frozen statistics",
             describe(graph_, node));
-      for (std::size_t i : {3, 4}) add_state(graph_[node.in[i]].name, graph_[node.in[i]].name, release(graph_, node.in[i]));
+      for (std::size_t i : {3, 4})
+        add_state(graph_[node.in[i]].name, graph_[node.in[i]].name, release(graph_, node.in[i]));
       norm->training_mode = 1;
     }
   }
 
-  StepState& state_of(ValueId in) {
-    return *std::ranges::find(states_, in, &StepState::in);
-  }
+  StepState& state_of(ValueId in) { return *std::ranges::find(states_, in, &StepState::in); }
 
   void update_statistics() {
     for (Node& node : graph_.nodes) {
@@ -205,7 +211,8 @@ class Builder {
 
   ValueId rate_times(float factor) {
     const auto [it, added] = rates_.try_emplace(factor, rate_);
-    if (added && factor != 1) it->second = NodeBuilder(graph_, "rate").scaled(rate_, static_cast<double>(factor));
+    if (added && factor != 1)
+      it->second = NodeBuilder(graph_, "rate").scaled(rate_, static_cast<double>(factor));
     return it->second;
   }
 
@@ -226,8 +233,8 @@ class Builder {
   void add_updates(std::vector<ValueId> gradients) {
     check(std::ranges::any_of(gradients, [](ValueId id) { return id != kNoValue; }),
           "the loss depends on nothing that is trained");
-    check(options_.optimizer.clip_norm >= 0, "the limit of the gradients' norm is {}; it must not be negative",
-          options_.optimizer.clip_norm);
+    check(options_.optimizer.clip_norm >= 0,
+          "the limit of the gradients' norm is {}; it must not be negative", options_.optimizer.clip_norm);
     if (options_.optimizer.clip_norm > 0) clip(gradients);
     for (std::size_t i = 0; i < trained_.size(); ++i) {
       if (gradients[i] == kNoValue)
@@ -271,15 +278,17 @@ class Builder {
       case OptimizerKind::sgd:
         break;
     }
-    return op::Momentum{.alpha = o.momentum, .mode = o.nesterov ? "nesterov" : "standard", .norm_coefficient = decay};
+    return op::Momentum{
+        .alpha = o.momentum, .mode = o.nesterov ? "nesterov" : "standard", .norm_coefficient = decay};
   }
 
   void average(std::size_t owner) {
     const std::size_t i = add_companion(owner, "average");
     states_[i].average_of = states_[owner].parameter;
     states_[i].initial = states_[owner].initial;
-    states_[i].out = NodeBuilder(graph_, states_[i].name + "_update")
-                         .add(op::MovingAverage{.momentum = options_.ema_decay}, {states_[i].in, states_[owner].out});
+    states_[i].out =
+        NodeBuilder(graph_, states_[i].name + "_update")
+            .add(op::MovingAverage{.momentum = options_.ema_decay}, {states_[i].in, states_[owner].out});
   }
 
   StepGraph finish() {

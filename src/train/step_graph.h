@@ -11,15 +11,16 @@ namespace eke {
 
 // A tensor that lives from step to step: an input of the graph, and the output that replaces it.
 struct StepState {
-  std::string name;       // as TrainStep::state() shows it
-  std::string parameter;  // the constant of the portable graph that it replaces; empty: none
+  std::string name;        // as TrainStep::state() shows it
+  std::string parameter;   // the constant of the portable graph that it replaces; empty: none
   std::string average_of;  // the parameter of which it is the moving average; empty: none
   ValueId in = kNoValue, out = kNoValue;
   Tensor initial;
 };
 
 struct StepGraph {
-  Graph graph;  // inputs: images, labels, R, T, teacher (when distilling), states; outputs: loss, output, states
+  Graph
+      graph;  // inputs: images, labels, R, T, teacher (when distilling), states; outputs: loss, output, states
   std::vector<StepState> states;
   bool distills = false;
 };

@@ -215,7 +215,7 @@ TEST_F(CliTest, ReportNamesTheResultThatItCannotUse) {
   std::ofstream(folder_ / "broken.json") << "{";
   std::ofstream(folder_ / "other.json") << "{\"command\": \"bench\"}";
   expect_error(eke("report broken.json -o page.html"), 1, {"broken.json", "--json"});
-  expect_error(eke("report other.json -o page.html"), 1, {"other.json", "runs"});
+  expect_error(eke("report other.json -o page.html"), 1, {"other.json", "models"});
   expect_error(eke("report missing.json -o page.html"), 1, {"missing.json"});
   expect_error(eke("report empty -o page.html"), 1, {"empty"});
   EXPECT_FALSE(fs::exists(folder_ / "page.html"));
