@@ -8,7 +8,7 @@ ifneq ($(shell command -v ccache),)
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 endif
 
-.PHONY: help setup configure build test demo bench arm bench-arm sanitize fuzz format install clean
+.PHONY: help setup configure build test demo bench arm bench-arm sanitize fuzz browser format install clean
 
 help:
 	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
@@ -23,6 +23,7 @@ help:
 >>>>>>> arm
 	@echo "make sanitize  run the tests under ASan, UBSan and TSan, and the fuzz targets"
 	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
+	@echo "make browser   open a report in headless Chromium and validate it"
 	@echo "make format    format the sources as .clang-format says"
 	@echo "make install   install under PREFIX (/usr/local)"
 	@echo "make clean     remove build/"
@@ -56,6 +57,10 @@ bench-arm:
 
 sanitize:
 	@scripts/run_sanitizers.sh
+
+browser: build
+	@scripts/setup.sh browser
+	@scripts/check_report.sh
 
 fuzz:
 	@scripts/setup.sh ci

@@ -482,7 +482,8 @@ struct NegativeLogLikelihoodLossGrad {
   std::string reduction = "mean";
   Ints x_shape;
   EKE_FIELDS(EKE_FIELD(ignore_index) EKE_FIELD(reduction) EKE_FIELD(x_shape))
-  friend bool operator==(const NegativeLogLikelihoodLossGrad&, const NegativeLogLikelihoodLossGrad&) = default;
+  friend bool operator==(const NegativeLogLikelihoodLossGrad&,
+                         const NegativeLogLikelihoodLossGrad&) = default;
 };
 struct Adagrad {
   float decay_factor = 0, epsilon = 0, norm_coefficient = 0;

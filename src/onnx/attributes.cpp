@@ -67,18 +67,18 @@ struct Required {
   std::string_view op, attribute;
 };
 constexpr std::array<Required, 13> kRequired{{{"Concat", "axis"},
-                                             {"Cast", "to"},
-                                             {"DepthToSpace", "blocksize"},
-                                             {"SpaceToDepth", "blocksize"},
-                                             {"LRN", "size"},
-                                             {"GroupNormalization", "num_groups"},
-                                             {"BitShift", "direction"},
-                                             {"MaxPool", "kernel_shape"},
-                                             {"AveragePool", "kernel_shape"},
-                                             {"Momentum", "alpha"},
-                                             {"Momentum", "beta"},
-                                             {"Momentum", "mode"},
-                                             {"Momentum", "norm_coefficient"}}};
+                                              {"Cast", "to"},
+                                              {"DepthToSpace", "blocksize"},
+                                              {"SpaceToDepth", "blocksize"},
+                                              {"LRN", "size"},
+                                              {"GroupNormalization", "num_groups"},
+                                              {"BitShift", "direction"},
+                                              {"MaxPool", "kernel_shape"},
+                                              {"AveragePool", "kernel_shape"},
+                                              {"Momentum", "alpha"},
+                                              {"Momentum", "beta"},
+                                              {"Momentum", "mode"},
+                                              {"Momentum", "norm_coefficient"}}};
 
 }  // namespace
 

@@ -84,8 +84,7 @@ ValueId unary_derivative(GradientBuilder& b, UnaryFn fn) {
       return b.over(dy, square(b, one_plus(b.unary(UnaryFn::Abs, x))));
     case UnaryFn::HardSwish: {  // x max(0, min(1, x / 6 + 1/2))
       const ValueId gate = b.add(op::HardSigmoid{.alpha = 1.0f / 6, .beta = 0.5f}, {x});
-      return b.plus(b.mul(dy, gate),
-                    b.add(op::ClampGrad{{-3, 3}}, {b.scaled(b.mul(dy, x), 1.0 / 6), x}));
+      return b.plus(b.mul(dy, gate), b.add(op::ClampGrad{{-3, 3}}, {b.scaled(b.mul(dy, x), 1.0 / 6), x}));
     }
     case UnaryFn::Mish: {  // x tanh(softplus(x)): t + x (1 - t^2) sigmoid(x)
       const ValueId t = b.unary(UnaryFn::Tanh, b.unary(UnaryFn::Softplus, x));
@@ -103,7 +102,8 @@ Ids unary_gradient(GradientBuilder& b) { return {unary_derivative(b, b.op<op::Un
 float bound(GradientBuilder& b, std::size_t i, float otherwise) {
   if (b.in(i) == kNoValue) return otherwise;
   const Tensor* constant = b.constant(b.in(i));
-  check(constant != nullptr && constant->count() == 1, "the bounds of a Clip must be constants to train below it");
+  check(constant != nullptr && constant->count() == 1,
+        "the bounds of a Clip must be constants to train below it");
   return static_cast<float>(element_as_double(constant->view(), 0));
 }
 
@@ -148,8 +148,8 @@ Ids swish_gradient(GradientBuilder& b) {  // s + alpha y (1 - s)
 Ids gelu_gradient(GradientBuilder& b) {
   const ValueId x = b.in(0);
   if (b.op<op::Gelu>().approximate == "none") {  // Phi(x) + x phi(x)
-    const ValueId cdf = b.scaled(
-        b.plus(number(b, 1), b.unary(UnaryFn::Erf, b.scaled(x, std::numbers::sqrt2 / 2))), 0.5);
+    const ValueId cdf =
+        b.scaled(b.plus(number(b, 1), b.unary(UnaryFn::Erf, b.scaled(x, std::numbers::sqrt2 / 2))), 0.5);
     const ValueId pdf = b.scaled(bell(b, x, 2), std::numbers::inv_sqrtpi / std::numbers::sqrt2);
     return {b.mul(b.dy(), b.plus(cdf, b.mul(x, pdf)))};
   }

@@ -24,7 +24,8 @@ Ids softmax_gradient(GradientBuilder& b) {  // y (dy - sum(dy y))
 }
 
 // dy - softmax(x) sum(dy), from the logarithms of the softmax.
-ValueId through_log_softmax(GradientBuilder& b, ValueId dy, ValueId log_prob, const std::vector<std::int64_t>& axes) {
+ValueId through_log_softmax(GradientBuilder& b, ValueId dy, ValueId log_prob,
+                            const std::vector<std::int64_t>& axes) {
   return b.minus(dy, b.mul(b.unary(op::UnaryFn::Exp, log_prob), b.sum(dy, axes, true)));
 }
 

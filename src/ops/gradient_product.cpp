@@ -55,7 +55,8 @@ Ids conv_gradient(GradientBuilder& b) {
     op::Ints padding;  // what the last window leaves over
     for (int i = 0; i < g.rank; ++i) {
       const Window& axis = g.spatial(i);
-      padding.push_back(axis.in - ((axis.out - 1) * axis.stride - axis.pad_begin - axis.pad_end + axis.reach()));
+      padding.push_back(axis.in -
+                        ((axis.out - 1) * axis.stride - axis.pad_begin - axis.pad_end + axis.reach()));
     }
     gradients[0] = b.add(op::ConvTranspose{.kernel_shape = windows.kernel,
                                            .strides = windows.strides,
@@ -119,7 +120,8 @@ ValueId swapped(GradientBuilder& b, ValueId x) {
 
 Ids matmul_gradient(GradientBuilder& b) {
   const ValueId x = b.in(0), w = b.in(1), dy = b.dy();
-  check(b.shape(x).rank() >= 2 && b.shape(w).rank() >= 2, "a product with a vector has no gradient; reshape it");
+  check(b.shape(x).rank() >= 2 && b.shape(w).rank() >= 2,
+        "a product with a vector has no gradient; reshape it");
   Ids gradients(2, kNoValue);
   if (b.wants(1)) {
     if (b.shape(w).rank() == 2 && b.shape(x).rank() > 2) {  // one matrix for all: a single product

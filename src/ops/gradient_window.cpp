@@ -36,7 +36,8 @@ Ids global_max_pool_gradient(GradientBuilder& b) {
 
 Ids batch_norm_gradient(GradientBuilder& b) {
   const auto& a = b.op<op::BatchNormalization>();
-  check(!a.clamp.active(), "a fused normalization has no gradient; differentiate the graph before it is lowered");
+  check(!a.clamp.active(),
+        "a fused normalization has no gradient; differentiate the graph before it is lowered");
   const bool training = a.training_mode != 0;
   check(b.dy(1) == kNoValue && b.dy(2) == kNoValue && !b.wants(3) && !b.wants(4),
         "running statistics have no gradient");
@@ -72,8 +73,7 @@ Normalized normalize(GradientBuilder& b, ValueId x, const std::vector<std::int64
   const double share = 1 / static_cast<double>(count);
   const ValueId centred = b.minus(x, b.scaled(b.sum(x, axes, true), share));
   const ValueId variance = b.scaled(b.sum(b.mul(centred, centred), axes, true), share);
-  const ValueId deviation =
-      b.unary(op::UnaryFn::Sqrt, b.plus(variance, b.scalar(epsilon, b.type(x).dtype)));
+  const ValueId deviation = b.unary(op::UnaryFn::Sqrt, b.plus(variance, b.scalar(epsilon, b.type(x).dtype)));
   return {b.over(centred, deviation), deviation};
 }
 
@@ -100,7 +100,8 @@ Ids instance_norm_gradient(GradientBuilder& b) {
 Ids layer_norm_gradient(GradientBuilder& b) {
   const auto& a = b.op<op::LayerNormalization>();
   const ValueId x = b.in(0), dy = b.dy();
-  check(b.dy(1) == kNoValue && b.dy(2) == kNoValue, "only the first output of a LayerNormalization has a gradient");
+  check(b.dy(1) == kNoValue && b.dy(2) == kNoValue,
+        "only the first output of a LayerNormalization has a gradient");
   const int rank = b.shape(x).rank();
   std::vector<std::int64_t> axes;
   for (std::int64_t i = a.axis < 0 ? a.axis + rank : a.axis; i < rank; ++i) axes.push_back(i);

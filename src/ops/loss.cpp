@@ -20,12 +20,12 @@ void check_reduction(const std::string& reduction) {
 void check_classes(const Shape& x, std::span<const Operand> in) {
   check(x.rank() >= 2, "the input has shape {}; [N, C, ...] is needed", to_string(x));
   const Type& target = required(in, 1, "target");
-  check(target.dtype == DType::i32 || target.dtype == DType::i64, "the target is {}; int32 or int64 is needed",
-        to_string(target));
+  check(target.dtype == DType::i32 || target.dtype == DType::i64,
+        "the target is {}; int32 or int64 is needed", to_string(target));
   Shape want{x[0]};
   for (int i = 2; i < x.rank(); ++i) want.push_back(x[i]);
-  check(target.shape == want, "the target has shape {}; an input of {} needs {}", to_string(target.shape), to_string(x),
-        to_string(want));
+  check(target.shape == want, "the target has shape {}; an input of {} needs {}", to_string(target.shape),
+        to_string(x), to_string(want));
   if (const Operand weight = operand(in, 2))
     check(is_float(weight.type->dtype) && weight.type->shape == Shape{x[1]}, "weight is {}; [{}] is needed",
           to_string(*weight.type), x[1]);
@@ -66,9 +66,11 @@ void store(const MutTensorView& tensor, std::int64_t i, double x) {
   });
 }
 
-double weight_sum(const TensorView& target, const TensorView& weight, const Classes& classes, std::int64_t ignored) {
+double weight_sum(const TensorView& target, const TensorView& weight, const Classes& classes,
+                  std::int64_t ignored) {
   double sum = 0;
-  for (std::int64_t i = 0; i < classes.targets; ++i) sum += weight_of(target, weight, i, classes.channels, ignored);
+  for (std::int64_t i = 0; i < classes.targets; ++i)
+    sum += weight_of(target, weight, i, classes.channels, ignored);
   return sum;
 }
 
@@ -109,7 +111,8 @@ void eval_cross_entropy(const Op& op, std::span<const TensorView> in, std::span<
   if (classes.channels == 0) return;
   reduce_loss(attributes<op::SoftmaxCrossEntropyLoss>(op), classes, in[1], operand(in, 2), result(out, 0),
               [&](std::int64_t i, std::int64_t k) {
-                return element_as_double(in[0], classes.first(i) + k * classes.inner) - log_sum(in[0], classes, i);
+                return element_as_double(in[0], classes.first(i) + k * classes.inner) -
+                       log_sum(in[0], classes, i);
               });
   const MutTensorView log_prob = result(out, 1);
   if (!log_prob) return;

@@ -19,13 +19,17 @@ std::vector<ValueId> NodeBuilder::add(Op op, std::vector<ValueId> in, std::size_
   return added.out;
 }
 
-ValueId NodeBuilder::constant(Tensor tensor) { return graph_.add_constant(base_ + "_constant", std::move(tensor)); }
+ValueId NodeBuilder::constant(Tensor tensor) {
+  return graph_.add_constant(base_ + "_constant", std::move(tensor));
+}
 
-ValueId NodeBuilder::scalar(double value, DType dtype) { return constant(converted(Tensor::scalar(value), dtype)); }
+ValueId NodeBuilder::scalar(double value, DType dtype) {
+  return constant(converted(Tensor::scalar(value), dtype));
+}
 
 ValueId NodeBuilder::ints(const std::vector<std::int64_t>& values) {
-  return constant(
-      Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values)));
+  return constant(Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())},
+                                             std::span<const std::int64_t>(values)));
 }
 
 ValueId NodeBuilder::reshape(ValueId x, const Shape& target) {

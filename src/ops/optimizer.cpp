@@ -28,15 +28,17 @@ std::vector<Type> infer_update(std::span<const Operand> in, std::size_t states) 
   std::vector<Type> types;
   for (std::size_t i = 0; i < count; ++i) {
     const Type& x = required(in, 2 + i, "X");
-    check(x.dtype == DType::f32 || x.dtype == DType::f64, "X is {}; float32 or float64 is needed", to_string(x));
+    check(x.dtype == DType::f32 || x.dtype == DType::f64, "X is {}; float32 or float64 is needed",
+          to_string(x));
     for (std::size_t k = 1; k < kinds; ++k) {
       const Type& other = required(in, 2 + k * count + i, "a gradient or a state");
-      check(other.dtype == x.dtype && other.shape == x.shape, "input {} is {}, but belongs to {}", 2 + k * count + i,
-            to_string(other), to_string(x));
+      check(other.dtype == x.dtype && other.shape == x.shape, "input {} is {}, but belongs to {}",
+            2 + k * count + i, to_string(other), to_string(x));
     }
   }
   for (std::size_t k = 0; k <= states; ++k)
-    for (std::size_t i = 0; i < count; ++i) types.push_back(checked(in[2 + i].type->dtype, in[2 + i].type->shape));
+    for (std::size_t i = 0; i < count; ++i)
+      types.push_back(checked(in[2 + i].type->dtype, in[2 + i].type->shape));
   return types;
 }
 
@@ -59,7 +61,8 @@ void update(std::span<const TensorView> in, std::span<const MutTensorView> out, 
       const T* g = in[2 + count + i].as<T>();
       for (std::int64_t e = 0; e < in[2 + i].count(); ++e) {
         T values[kStates + 1];
-        for (std::size_t k = 0; k <= kStates; ++k) values[k] = in[2 + (k == 0 ? 0 : k + 1) * count + i].template as<T>()[e];
+        for (std::size_t k = 0; k <= kStates; ++k)
+          values[k] = in[2 + (k == 0 ? 0 : k + 1) * count + i].template as<T>()[e];
         f(static_cast<T>(rate), g[e], values);
         for (std::size_t k = 0; k <= kStates; ++k)
           if (to[k]) to[k].template as<T>()[e] = values[k];
@@ -92,8 +95,8 @@ double unbiased_rate(double rate, double alpha, double beta, std::int64_t step) 
 
 void eval_adam(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
   const auto& a = attributes<op::Adam>(op);
-  const double rate =
-      unbiased_rate(element_as_double(in[0], 0), static_cast<double>(a.alpha), static_cast<double>(a.beta), element_as_int(in[1], 0));
+  const double rate = unbiased_rate(element_as_double(in[0], 0), static_cast<double>(a.alpha),
+                                    static_cast<double>(a.beta), element_as_int(in[1], 0));
   update<2>(in, out, [&]<class T>(T, T g, T* v) {
     const T alpha = static_cast<T>(a.alpha), beta = static_cast<T>(a.beta), one = T{1};
     g = static_cast<T>(a.norm_coefficient) * v[0] + g;
@@ -106,8 +109,8 @@ void eval_adam(const Op& op, std::span<const TensorView> in, std::span<const Mut
 
 void eval_adamw(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
   const auto& a = attributes<op::AdamW>(op);
-  const double rate =
-      unbiased_rate(element_as_double(in[0], 0), static_cast<double>(a.alpha), static_cast<double>(a.beta), element_as_int(in[1], 0));
+  const double rate = unbiased_rate(element_as_double(in[0], 0), static_cast<double>(a.alpha),
+                                    static_cast<double>(a.beta), element_as_int(in[1], 0));
   update<2>(in, out, [&]<class T>(T r, T g, T* v) {
     const T alpha = static_cast<T>(a.alpha), beta = static_cast<T>(a.beta), one = T{1};
     v[1] = alpha * v[1] + (one - alpha) * g;
@@ -119,7 +122,8 @@ void eval_adamw(const Op& op, std::span<const TensorView> in, std::span<const Mu
 
 std::vector<Type> infer_momentum(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::Momentum>(op);
-  check(a.mode == "standard" || a.mode == "nesterov", "mode is '{}'; it must be standard or nesterov", a.mode);
+  check(a.mode == "standard" || a.mode == "nesterov", "mode is '{}'; it must be standard or nesterov",
+        a.mode);
   return infer_update(in, 1);
 }
 
@@ -167,7 +171,10 @@ std::vector<OpDef> optimizer_ops() {
        .onnx = {{"Adagrad", op::Adagrad{}, 1, kTraining}},
        .infer = infer_update<1>,
        .eval = eval_adagrad},
-      {.kind = op::Adam{}, .onnx = {{"Adam", op::Adam{}, 1, kTraining}}, .infer = infer_update<2>, .eval = eval_adam},
+      {.kind = op::Adam{},
+       .onnx = {{"Adam", op::Adam{}, 1, kTraining}},
+       .infer = infer_update<2>,
+       .eval = eval_adam},
       {.kind = op::AdamW{}, .infer = infer_update<2>, .eval = eval_adamw},
       {.kind = op::Momentum{},
        .onnx = {{"Momentum", op::Momentum{}, 1, kTraining}},

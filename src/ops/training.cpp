@@ -16,8 +16,8 @@ const Type& float_input(std::span<const Operand> in, std::size_t i, std::string_
   const Type& type = required(in, i, name);
   check(type.dtype == DType::f32 || type.dtype == DType::f64, "{} is {}; float32 or float64 is needed", name,
         to_string(type));
-  check(i == 0 || type.dtype == in[0].type->dtype, "{} is {}, but the first input is {}", name, to_string(type),
-        to_string(*in[0].type));
+  check(i == 0 || type.dtype == in[0].type->dtype, "{} is {}, but the first input is {}", name,
+        to_string(type), to_string(*in[0].type));
   return type;
 }
 
@@ -40,8 +40,8 @@ std::vector<Type> infer_conv_grad_weight(const Op& op, std::span<const Operand> 
   const auto& a = attributes<op::ConvGradWeight>(op);
   check_inputs_at_most(in, 2);
   const Type &x = float_input(in, 0, "x"), &dy = float_input(in, 1, "dy");
-  check(x.shape.rank() >= 3 && dy.shape.rank() == x.shape.rank(), "x {} and dy {} need batch, channels and spatial axes",
-        to_string(x), to_string(dy));
+  check(x.shape.rank() >= 3 && dy.shape.rank() == x.shape.rank(),
+        "x {} and dy {} need batch, channels and spatial axes", to_string(x), to_string(dy));
   check(a.group >= 1 && x.shape[1] % a.group == 0 && dy.shape[1] % a.group == 0,
         "{} groups do not divide {} and {} channels", a.group, x.shape[1], dy.shape[1]);
   check(static_cast<int>(a.kernel_shape.size()) == x.shape.rank() - 2, "kernel_shape has {} extents for {}",
@@ -78,12 +78,13 @@ void eval_conv_grad_weight(const Op& op, std::span<const TensorView> in, std::sp
             for (std::int64_t od = 0; od < g.d().out; ++od)
               for (std::int64_t oh = 0; oh < g.h().out; ++oh)
                 for (std::int64_t ow = 0; ow < g.w().out; ++ow, ++o) {
-                  const std::int64_t kd = k / (g.h().kernel * g.w().kernel), kh = k / g.w().kernel % g.h().kernel,
-                                     kw = k % g.w().kernel;
+                  const std::int64_t kd = k / (g.h().kernel * g.w().kernel),
+                                     kh = k / g.w().kernel % g.h().kernel, kw = k % g.w().kernel;
                   const std::int64_t id = g.d().start(od) + kd * g.d().dilation,
                                      ih = g.h().start(oh) + kh * g.h().dilation,
                                      iw = g.w().start(ow) + kw * g.w().dilation;
-                  if (id < 0 || id >= g.d().in || ih < 0 || ih >= g.h().in || iw < 0 || iw >= g.w().in) continue;
+                  if (id < 0 || id >= g.d().in || ih < 0 || ih >= g.h().in || iw < 0 || iw >= g.w().in)
+                    continue;
                   sum += static_cast<double>(row[o]) *
                          static_cast<double>(image[(id * g.h().in + ih) * g.w().in + iw]);
                 }
@@ -119,7 +120,8 @@ void for_windows(const Geometry& g, const Shape& x, F&& f) {
 std::vector<Type> infer_max_pool_grad(const Op& op, std::span<const Operand> in) {
   check_inputs_at_most(in, 2);
   const Type &dy = float_input(in, 0, "dy"), &x = float_input(in, 1, "x");
-  check_pooled(window_geometry(window_attributes(attributes<op::MaxPoolGrad>(op)), x.shape), x.shape, dy.shape);
+  check_pooled(window_geometry(window_attributes(attributes<op::MaxPoolGrad>(op)), x.shape), x.shape,
+               dy.shape);
   return {checked(x.dtype, x.shape)};
 }
 
@@ -152,7 +154,8 @@ std::vector<Type> infer_average_pool_grad(const Op& op, std::span<const Operand>
   return {checked(dy.dtype, x)};
 }
 
-void eval_average_pool_grad(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
+void eval_average_pool_grad(const Op& op, std::span<const TensorView> in,
+                            std::span<const MutTensorView> out) {
   const auto& a = attributes<op::AveragePoolGrad>(op);
   const Geometry g = window_geometry(window_attributes(a), out[0].shape());
   const bool padded = a.count_include_pad != 0;
@@ -163,8 +166,9 @@ void eval_average_pool_grad(const Op& op, std::span<const TensorView> in, std::s
     std::fill_n(dx, out[0].count(), T{0});
     for_windows(g, out[0].shape(),
                 [&](std::int64_t o, std::int64_t plane, std::int64_t od, std::int64_t oh, std::int64_t ow) {
-                  const auto taps = static_cast<T>(taps_inside(g.d(), od, padded) * taps_inside(g.h(), oh, padded) *
-                                                   taps_inside(g.w(), ow, padded));
+                  const auto taps =
+                      static_cast<T>(taps_inside(g.d(), od, padded) * taps_inside(g.h(), oh, padded) *
+                                     taps_inside(g.w(), ow, padded));
                   const T share = dy[o] / taps;
                   for_taps(g, od, oh, ow, [&](std::int64_t, std::int64_t i) { dx[plane + i] += share; });
                 });
@@ -215,7 +219,8 @@ std::vector<Type> infer_batch_norm_grad(const Op&, std::span<const Operand> in) 
   const Type &dy = float_input(in, 0, "dy"), &x = float_input(in, 1, "x");
   check(x.shape.rank() >= 2 && x.shape.count() > 0, "x {} needs elements, batch and channels", to_string(x));
   check_shape(dy, x.shape, "dy");
-  for (std::size_t i = 2; i < 6; ++i) check_shape(float_input(in, i, "a parameter"), {x.shape[1]}, "a parameter");
+  for (std::size_t i = 2; i < 6; ++i)
+    check_shape(float_input(in, i, "a parameter"), {x.shape[1]}, "a parameter");
   const Type channel{x.dtype, {x.shape[1]}};
   return {checked(x.dtype, x.shape), channel, channel};
 }
@@ -250,8 +255,7 @@ void eval_batch_norm_grad(const Op& op, std::span<const TensorView> in, std::spa
       const double share = a.training_mode != 0 ? 1 / static_cast<double>(count) : 0;
       for (std::int64_t k = 0; k < count; ++k) {
         const std::int64_t i = index(k);
-        dx.as<T>()[i] =
-            static_cast<T>(scale * inverse * (gradient(i) - (sum + normal(i) * product) * share));
+        dx.as<T>()[i] = static_cast<T>(scale * inverse * (gradient(i) - (sum + normal(i) * product) * share));
       }
     });
   });

@@ -28,9 +28,9 @@ struct PlanStateTensor {
 };
 
 struct CompileOptions {
-  std::optional<Isa> isa;            // default: selected_isa()
-  bool reference_only = false;       // every step is OpDef::eval: for tests and for comparing
-  std::vector<std::string> observe;  // values that must exist in memory for run_observed, by name
+  std::optional<Isa> isa;                    // default: selected_isa()
+  bool reference_only = false;               // every step is OpDef::eval: for tests and for comparing
+  std::vector<std::string> observe;          // values that must exist in memory for run_observed, by name
   std::vector<PlanStateTensor> states = {};  // these are no inputs and outputs of the plan
 };
 

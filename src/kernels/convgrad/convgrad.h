@@ -12,11 +12,11 @@ namespace eke::kernels {
 // out[i][j] = (add ? out[i][j] : 0) + sum over p of a[p][i] * b[p][j]
 struct OuterF32Args {
   const float *const *a = nullptr, *const *b = nullptr;
-  std::ptrdiff_t a_stride = 1, b_stride = 1;             // pointers from one pixel to the next
-  std::ptrdiff_t a_offset = 0, b_offset = 0;             // values to skip in every row
-  int pixels = 0, m = 0, n = 0;                          // each at least 1
-  float* out = nullptr;                                  // [m][n]
-  std::ptrdiff_t out_stride = 0;                         // floats from one i to the next
+  std::ptrdiff_t a_stride = 1, b_stride = 1;  // pointers from one pixel to the next
+  std::ptrdiff_t a_offset = 0, b_offset = 0;  // values to skip in every row
+  int pixels = 0, m = 0, n = 0;               // each at least 1
+  float* out = nullptr;                       // [m][n]
+  std::ptrdiff_t out_stride = 0;              // floats from one i to the next
   bool add = false;
 };
 using OuterF32Fn = void (*)(const OuterF32Args&) noexcept;

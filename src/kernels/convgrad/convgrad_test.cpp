@@ -15,7 +15,8 @@ TEST_P(OuterF32Test, EqualsScalar) {
               offset = uniform(0, 5), out_stride = n + uniform(0, 3);
     const auto count = static_cast<std::size_t>(pixels);
     const auto fill = [&] { return real(-1, 1); };
-    Buffer<float> a(count * static_cast<std::size_t>(m + offset), fill), b(count * static_cast<std::size_t>(n + offset), fill);
+    Buffer<float> a(count * static_cast<std::size_t>(m + offset), fill),
+        b(count * static_cast<std::size_t>(n + offset), fill);
     std::vector<const float*> a_rows(count * static_cast<std::size_t>(stride)), b_rows(count);
     for (std::size_t p = 0; p < count; ++p) {
       a_rows[p * static_cast<std::size_t>(stride)] = a.data() + p * static_cast<std::size_t>(m + offset);
@@ -23,7 +24,8 @@ TEST_P(OuterF32Test, EqualsScalar) {
     }
     const auto size = static_cast<std::size_t>(m * out_stride);
     Buffer<float> out(size, fill), want = out;
-    OuterF32Args args{a_rows.data(), b_rows.data(), stride, 1, offset, offset, pixels, m, n, out.data(), out_stride, i % 2 == 0};
+    OuterF32Args args{a_rows.data(), b_rows.data(), stride,    1, offset, offset, pixels, m, n,
+                      out.data(),    out_stride,    i % 2 == 0};
     GetParam().run(args);
     args.out = want.data();
     outer_f32_kernels().back().run(args);
@@ -42,9 +44,11 @@ TEST_P(DepthwiseGradF32Test, EqualsScalar) {
       const auto count = static_cast<std::size_t>(pixels), width = static_cast<std::size_t>(channels);
       Buffer<float> x(count * width, fill), dy(count * width, fill);
       std::vector<const float*> rows(count * static_cast<std::size_t>(taps));
-      for (const float*& row : rows) row = x.data() + static_cast<std::size_t>(uniform(0, pixels - 1)) * width;
+      for (const float*& row : rows)
+        row = x.data() + static_cast<std::size_t>(uniform(0, pixels - 1)) * width;
       Buffer<float> out(static_cast<std::size_t>(taps * out_stride), fill), want = out;
-      DepthwiseGradF32Args args{rows.data(), taps, dy.data(), channels, pixels, channels, taps, out.data(), out_stride, i % 2 == 0};
+      DepthwiseGradF32Args args{rows.data(), taps, dy.data(),  channels,   pixels,
+                                channels,    taps, out.data(), out_stride, i % 2 == 0};
       GetParam().run(args);
       args.out = want.data();
       depthwise_grad_f32_kernels().back().run(args);

@@ -31,7 +31,8 @@ inline void outer_tile(const OuterF32Args& a, int i0, int j0) noexcept {
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) store(out + i * a.out_stride + p * 16, acc[i][p], at_most_16(a.n - j0 - p * 16));
+    for (int p = 0; p < P; ++p)
+      store(out + i * a.out_stride + p * 16, acc[i][p], at_most_16(a.n - j0 - p * 16));
 }
 
 template <int M, int P>

@@ -41,7 +41,8 @@ inline void channel_sums(const ChannelSumsArgs& a) noexcept {
     for (int i = 0; r < a.rows; ++r, ++i) add(i);
     for (int v = 0; v < V; ++v) {
       store(a.sum + c + v * 16, (sum[v][0] + sum[v][1]) + (sum[v][2] + sum[v][3]));
-      if (a.square) store(a.square + c + v * 16, (square[v][0] + square[v][1]) + (square[v][2] + square[v][3]));
+      if (a.square)
+        store(a.square + c + v * 16, (square[v][0] + square[v][1]) + (square[v][2] + square[v][3]));
     }
   });
 }
@@ -87,7 +88,8 @@ inline void batch_norm_sums(const BatchNormSumsArgs& a) noexcept {
     const auto add = [&](std::int64_t r, int i) {
       const std::ptrdiff_t at = r * a.channels + c;
       for (int v = 0; v < V; ++v) {
-        const F16 d = norm.centred(v, load(a.x + at + v * 16)), g = norm.masked(v, d, load(a.dy + at + v * 16));
+        const F16 d = norm.centred(v, load(a.x + at + v * 16)),
+                  g = norm.masked(v, d, load(a.dy + at + v * 16));
         sum[v][i] = sum[v][i] + g;
         product[v][i] = fma(g, d, product[v][i]);
       }
@@ -116,7 +118,8 @@ inline void batch_norm_grad(const BatchNormGradArgs& a) noexcept {
     for (std::int64_t r = 0; r < a.rows; ++r) {
       const std::ptrdiff_t at = r * a.channels + c;
       for (int v = 0; v < V; ++v) {
-        const F16 d = norm.centred(v, load(a.x + at + v * 16)), g = norm.masked(v, d, load(a.dy + at + v * 16));
+        const F16 d = norm.centred(v, load(a.x + at + v * 16)),
+                  g = norm.masked(v, d, load(a.dy + at + v * 16));
         store(a.out + at + v * 16, norm.factor[v] * (g - offset[v] - d * slope[v]),
               at_most_16(a.channels - c - v * 16));
       }

@@ -28,8 +28,12 @@ std::span<const TrainingKernel<AverageFn>> average_kernels() noexcept;
 
 inline ChannelSumsFn select_channel_sums(Isa isa) noexcept { return select(channel_sums_kernels(), isa).run; }
 inline BatchNormFn select_batch_norm(Isa isa) noexcept { return select(batch_norm_kernels(), isa).run; }
-inline BatchNormSumsFn select_batch_norm_sums(Isa isa) noexcept { return select(batch_norm_sums_kernels(), isa).run; }
-inline BatchNormGradFn select_batch_norm_grad(Isa isa) noexcept { return select(batch_norm_grad_kernels(), isa).run; }
+inline BatchNormSumsFn select_batch_norm_sums(Isa isa) noexcept {
+  return select(batch_norm_sums_kernels(), isa).run;
+}
+inline BatchNormGradFn select_batch_norm_grad(Isa isa) noexcept {
+  return select(batch_norm_grad_kernels(), isa).run;
+}
 inline ClampGradFn select_clamp_grad(Isa isa) noexcept { return select(clamp_grad_kernels(), isa).run; }
 inline MomentumFn select_momentum(Isa isa) noexcept { return select(momentum_kernels(), isa).run; }
 inline AdamFn select_adam(Isa isa) noexcept { return select(adam_kernels(), isa).run; }

@@ -10,7 +10,16 @@ namespace eke::kernels {
 
 namespace {
 
-enum class List { channel_sums, batch_norm, batch_norm_sums, batch_norm_grad, clamp_grad, momentum, adam, average };
+enum class List {
+  channel_sums,
+  batch_norm,
+  batch_norm_sums,
+  batch_norm_grad,
+  clamp_grad,
+  momentum,
+  adam,
+  average
+};
 
 template <List kList>
 constexpr std::size_t count_rows() {

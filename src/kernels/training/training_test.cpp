@@ -1,6 +1,6 @@
 // All tiers do the same operations in the same order: the bits are those of the oracle.
-#include "kernels/training/registry.h"
 #include "kernels/testing.h"
+#include "kernels/training/registry.h"
 
 namespace eke::kernels {
 namespace {
@@ -16,7 +16,9 @@ class TrainingTest : public testing::KernelTest<TrainingKernel<Fn>> {
   Buffer<float> values(std::size_t count, float lo = -2, float hi = 2) {
     return Buffer<float>(count, [&] { return real(lo, hi); });
   }
-  static std::size_t padded(int channels) { return static_cast<std::size_t>((channels + 15) / 16 * 16 + kChannelSlack); }
+  static std::size_t padded(int channels) {
+    return static_cast<std::size_t>((channels + 15) / 16 * 16 + kChannelSlack);
+  }
 
   // Rows of channels, and the parameters of a normalization.
   struct Rows {
@@ -30,15 +32,20 @@ class TrainingTest : public testing::KernelTest<TrainingKernel<Fn>> {
     const int channels = uniform(1, 150);
     const std::int64_t count = uniform(1, 30);
     const auto size = static_cast<std::size_t>(count * channels);
-    return {channels, count, values(size), values(size), values(padded(channels)), values(padded(channels)),
+    return {channels,
+            count,
+            values(size),
+            values(size),
+            values(padded(channels)),
+            values(padded(channels)),
             values(padded(channels))};
   }
   static constexpr int kRounds = 40;
 };
 
-#define EKE_TRAINING_TEST(type, list)                        \
-  class type##Test : public TrainingTest<type##Fn> {};       \
-  EKE_TEST_ROWS(type##Test, list##_kernels());               \
+#define EKE_TRAINING_TEST(type, list)                  \
+  class type##Test : public TrainingTest<type##Fn> {}; \
+  EKE_TEST_ROWS(type##Test, list##_kernels());         \
   TEST_P(type##Test, EqualsScalar)
 
 EKE_TRAINING_TEST(ChannelSums, channel_sums) {
@@ -46,9 +53,10 @@ EKE_TRAINING_TEST(ChannelSums, channel_sums) {
     Rows r = rows();
     Buffer<float> sum(padded(r.channels)), square(padded(r.channels)), want_sum = sum, want_square = square;
     const bool squares = i % 2 == 0;
-    GetParam().run({r.x.data(), r.rows, r.channels, r.mean.data(), sum.data(), squares ? square.data() : nullptr});
-    channel_sums_kernels().back().run(
-        {r.x.data(), r.rows, r.channels, r.mean.data(), want_sum.data(), squares ? want_square.data() : nullptr});
+    GetParam().run(
+        {r.x.data(), r.rows, r.channels, r.mean.data(), sum.data(), squares ? square.data() : nullptr});
+    channel_sums_kernels().back().run({r.x.data(), r.rows, r.channels, r.mean.data(), want_sum.data(),
+                                       squares ? want_square.data() : nullptr});
     ASSERT_TRUE(sum == want_sum && square == want_square) << r.rows << "x" << r.channels;
   }
 }
@@ -66,7 +74,8 @@ EKE_TRAINING_TEST(BatchNorm, batch_norm) {
 EKE_TRAINING_TEST(BatchNormSums, batch_norm_sums) {
   for (int i = 0; i < kRounds; ++i) {
     Rows r = rows();
-    Buffer<float> sum(padded(r.channels)), product(padded(r.channels)), want_sum = sum, want_product = product;
+    Buffer<float> sum(padded(r.channels)), product(padded(r.channels)), want_sum = sum,
+                                                                        want_product = product;
     GetParam().run({r.dy.data(), r.x.data(), r.rows, r.channels, r.norm(), sum.data(), product.data()});
     batch_norm_sums_kernels().back().run(
         {r.dy.data(), r.x.data(), r.rows, r.channels, r.norm(), want_sum.data(), want_product.data()});
@@ -77,8 +86,10 @@ EKE_TRAINING_TEST(BatchNormSums, batch_norm_sums) {
 EKE_TRAINING_TEST(BatchNormGrad, batch_norm_grad) {
   for (int i = 0; i < kRounds; ++i) {
     Rows r = rows();
-    Buffer<float> offset = values(padded(r.channels)), slope = values(padded(r.channels)), out(r.count()), want = out;
-    GetParam().run({r.dy.data(), r.x.data(), out.data(), r.rows, r.channels, r.norm(), offset.data(), slope.data()});
+    Buffer<float> offset = values(padded(r.channels)), slope = values(padded(r.channels)), out(r.count()),
+                  want = out;
+    GetParam().run(
+        {r.dy.data(), r.x.data(), out.data(), r.rows, r.channels, r.norm(), offset.data(), slope.data()});
     batch_norm_grad_kernels().back().run(
         {r.dy.data(), r.x.data(), want.data(), r.rows, r.channels, r.norm(), offset.data(), slope.data()});
     ASSERT_TRUE(out == want) << r.rows << "x" << r.channels;
@@ -96,9 +107,10 @@ EKE_TRAINING_TEST(ClampGrad, clamp_grad) {
 
 EKE_TRAINING_TEST(Momentum, momentum) {
   for (std::size_t count = 1; count < 80; count += 7) {
-    Buffer<float> x = values(count), g = values(count), v = values(count), x_out(count), v_out(count), want_x = x_out,
-                  want_v = v_out;
-    MomentumArgs args{x.data(), g.data(), v.data(), x_out.data(), v_out.data(), count, 0.1f, 0.9f, 1, 0.01f, count % 2 == 0};
+    Buffer<float> x = values(count), g = values(count), v = values(count), x_out(count), v_out(count),
+                  want_x = x_out, want_v = v_out;
+    MomentumArgs args{x.data(), g.data(), v.data(), x_out.data(), v_out.data(),  count,
+                      0.1f,     0.9f,     1,        0.01f,        count % 2 == 0};
     GetParam().run(args);
     args.x_out = want_x.data();
     args.v_out = want_v.data();
@@ -109,8 +121,8 @@ EKE_TRAINING_TEST(Momentum, momentum) {
 
 EKE_TRAINING_TEST(Adam, adam) {
   for (std::size_t count = 1; count < 80; count += 7) {
-    Buffer<float> x = values(count), g = values(count), m = values(count), v = values(count, 0, 1), x_out(count),
-                  m_out(count), v_out(count), want_x = x_out, want_m = m_out, want_v = v_out;
+    Buffer<float> x = values(count), g = values(count), m = values(count), v = values(count, 0, 1),
+                  x_out(count), m_out(count), v_out(count), want_x = x_out, want_m = m_out, want_v = v_out;
     AdamArgs args{x.data(), g.data(), m.data(), v.data(), x_out.data(), m_out.data(), v_out.data(),
                   count,    0.1f,     0.9f,     0.99f,    1e-8f,        0.01f,        0.99f};
     GetParam().run(args);

@@ -29,9 +29,9 @@ class NetworkBuilder {
                std::int64_t group = 1, bool bias = false) {
     const std::string name = "conv" + std::to_string(next_++);
     const std::int64_t pad = kernel / 2;
-    std::vector<ValueId> inputs{
-        x, random(name + ".w", {out, in / group, kernel, kernel},
-                  std::sqrt(2.0f / static_cast<float>(in / group * kernel * kernel)))};
+    std::vector<ValueId> inputs{x,
+                                random(name + ".w", {out, in / group, kernel, kernel},
+                                       std::sqrt(2.0f / static_cast<float>(in / group * kernel * kernel)))};
     if (bias) inputs.push_back(filled(name + ".b", out, 0));
     return graph_.add_node(op::Conv{.kernel_shape = {kernel, kernel},
                                     .strides = {stride, stride},
@@ -54,21 +54,24 @@ class NetworkBuilder {
                             graph_.add_constant(name + ".hi", Tensor::scalar(6.0f))},
                            name);
   }
-  ValueId add(ValueId a, ValueId b) { return graph_.add_node(op::Binary{op::BinaryFn::Add}, {a, b}, named("add")); }
+  ValueId add(ValueId a, ValueId b) {
+    return graph_.add_node(op::Binary{op::BinaryFn::Add}, {a, b}, named("add"));
+  }
   ValueId max_pool(ValueId x, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
     return graph_.add_node(
-        op::MaxPool{.kernel_shape = {kernel, kernel}, .strides = {stride, stride}, .pads = {pad, pad, pad, pad}}, {x},
-        named("pool"));
+        op::MaxPool{
+            .kernel_shape = {kernel, kernel}, .strides = {stride, stride}, .pads = {pad, pad, pad, pad}},
+        {x}, named("pool"));
   }
 
   Graph finish(ValueId x, std::int64_t channels, std::int64_t classes) {
     const ValueId pooled = graph_.add_node(op::GlobalAveragePool{}, {x}, "average");
     const ValueId flat = graph_.add_node(op::Flatten{}, {pooled}, "flat");
-    const ValueId logits =
-        graph_.add_node(op::Gemm{.transB = 1},
-                        {flat, random("head.w", {classes, channels}, 1 / std::sqrt(static_cast<float>(channels))),
-                         filled("head.b", classes, 0)},
-                        "head", {"logits"});
+    const ValueId logits = graph_.add_node(
+        op::Gemm{.transB = 1},
+        {flat, random("head.w", {classes, channels}, 1 / std::sqrt(static_cast<float>(channels))),
+         filled("head.b", classes, 0)},
+        "head", {"logits"});
     graph_.outputs = {logits};
     verify(graph_);
     return std::move(graph_);
@@ -115,7 +118,8 @@ inline Graph mobilenet_v2(std::int64_t size, std::int64_t classes) {
   std::int64_t in = 32;
   const struct {
     std::int64_t expansion, channels, repeats, stride;
-  } stages[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+  } stages[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
   for (const auto& stage : stages)
     for (std::int64_t i = 0; i < stage.repeats; ++i) {
       const std::int64_t wide = in * stage.expansion, stride = i == 0 ? stage.stride : 1;
