@@ -14,13 +14,9 @@ help:
 	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
 	@echo "make test      build everything and run all tests"
 	@echo "make build     build the library and the command: build/release/bin/eke"
-<<<<<<< HEAD
 	@echo "make bench     measure kernels and networks on this machine and write docs/benchmarks.md"
-=======
-	@echo "make bench     run the micro-benchmarks"
 	@echo "make arm       cross-compile for 64-bit Arm, run the tests under an emulator, compare networks with this machine's bits"
 	@echo "make bench-arm count the instructions of the Arm kernels under the emulator"
->>>>>>> arm
 	@echo "make sanitize  run the tests under ASan, UBSan and TSan, and the fuzz targets"
 	@echo "make fuzz      run each fuzz target for FUZZ_SECONDS (60) seconds, with clang"
 	@echo "make browser   open a report in headless Chromium and validate it"
