@@ -31,11 +31,17 @@ function(eke_layer name)
   endif()
 endfunction()
 
+# For sources whose own speed matters to nobody: a fifth to a third less time to compile.
+function(eke_compile_quickly target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # A GoogleTest executable whose cases ctest sees one by one.
 function(eke_test name)
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${ARGN})
+  eke_compile_quickly(${name})
   target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
 endfunction()

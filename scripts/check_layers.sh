@@ -3,7 +3,7 @@
 #   includes go downward, as the DEPENDS of src/CMakeLists.txt say;
 #   kernel files include intrinsics, <cstdint>, <cstddef> and headers of the kernels only;
 #   no layer below the command prints, exits or aborts;
-#   nothing is left marked as unfinished.
+#   nothing is left marked as unfinished, or half merged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,6 +56,8 @@ report "$(echo "$library" | xargs -r grep -nHE \
 
 report "$(sources | grep -E '\.(cpp|h|cmake|sh|mjs|inc)$|^Makefile$|^\.ci/run$|CMakeLists\.txt$' | grep -v '^scripts/check_layers\.sh$' |
   xargs grep -nHE '\b(TODO|FIXME|XXX|HACK)\b' || true)"
+
+report "$(git grep -nE '^(<<<<<<<|>>>>>>>)( |$)' | sed 's/$/   (a merge left this)/')"
 
 [ $failed = 0 ] || { echo "the rules: ARCHITECTURE.md" >&2; exit 1; }
 echo "layers: $(echo "$includes" | grep -c .) includes go downward; library and markers clean"
