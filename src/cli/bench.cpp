@@ -182,8 +182,10 @@ int bench(const Options& options) {
   const int layer_runs = options.runs > 0 ? options.runs : kLayerRuns;
   if (options.json) {
     Json json = bench_json(result);
-    for (std::size_t i = 0; options.layers && i < variants.size(); ++i)
+    for (std::size_t i = 0; options.layers && i < variants.size(); ++i) {
+      json["models"][i]["layer_runs"] = layer_runs;
       json["models"][i]["layers"] = layers_json(time_layers(*prepared.all[i], layer_runs, variants[i]));
+    }
     print_json(with_provenance("bench", std::move(json)));
     return kGood;
   }

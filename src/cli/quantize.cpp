@@ -352,6 +352,8 @@ void check_output(const std::string& model, const std::string& output) {
         output, folder.string());
   check(!std::filesystem::is_directory(output), "cannot write '{}': it is a folder", output);
   std::error_code none;
+  check(!std::filesystem::exists(output, none) || std::filesystem::is_regular_file(output, none),
+        "cannot write '{}': it is not a regular file", output);
   if (std::filesystem::equivalent(model, output, none))
     throw UsageError(fmt::format("--output '{}' would replace the float model: give another name", output));
 }

@@ -121,7 +121,8 @@ TEST(Text, KeepsItsLinesAndCells) {
 
 const char* const kBench = R"({"command":"bench","interleaved":true,"no_meter":"no meter is there",
   "models":[{"model":"a.onnx","batch":1,"threads":1,"isa":"avx2","runs":50,"warmup_runs":5,
-             "ms":{"median":2,"p10":1.9,"p90":2.2},"first_run_ms":9,"energy":[]},
+             "ms":{"median":2,"p10":1.9,"p90":2.2},"first_run_ms":9,"energy":[],
+             "layer_runs":3,"layers":[{"name":"conv1","least_ms":1,"median_ms":1.5}]},
             {"model":"b.onnx","batch":1,"threads":1,"isa":"avx2","runs":50,"warmup_runs":5,
              "ms":{"median":1,"p10":0.9,"p90":1.2},"first_run_ms":8,
              "energy":[{"name":"total","boundary":"package","origin":"estimated",
@@ -141,6 +142,7 @@ TEST(Runs, SayWhatTheyShowTogether) {
                               "interval of 9 pairs of windows)"));
   EXPECT_THAT(text, HasSubstr("0.5 J (0.4 to 0.6, 95 % interval over windows of 7, estimated)"));
   EXPECT_THAT(text, HasSubstr("top-1 50.00 % (15.00 to 85.00, 95 % interval of 4)"));
+  EXPECT_THAT(text, HasSubstr("1.500 ms (1.000 to 1.500, least to median of 3)"));
   ASSERT_EQ(document.sections.front().title, "Accuracy against latency");
   EXPECT_EQ(document.sections.front().charts[0].series[0].points.size(), 2u);
   EXPECT_EQ(document.sections[2].matrices[0].names[1], "dog");

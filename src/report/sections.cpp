@@ -143,21 +143,20 @@ std::vector<std::string> variant_names(const RunJson& models) {
 }
 
 Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t runs) {
-  struct Layer {
-    std::string name;
-    double ms;
-  };
-  std::vector<Layer> slowest;
-  for (const RunJson& layer : layers) slowest.push_back({text(layer, "name"), number(layer, "median_ms")});
-  std::stable_sort(slowest.begin(), slowest.end(),
-                   [](const Layer& a, const Layer& b) { return a.ms > b.ms; });
-  if (slowest.size() > kMostBars) slowest.resize(kMostBars);
-  Chart chart{ChartKind::bars, fmt::format("the slowest layers of {}", model), "", "ms", {{"median", {}}}};
-  for (const Layer& layer : slowest) {
-    chart.series[0].points.push_back(
-        {layer.name, 0, Figure(layer.ms, "ms", runs, {layer.ms, layer.ms, "median"}, Origin::measured)});
+  std::vector<Point> slowest;
+  for (const RunJson& layer : layers) {
+    const double median = number(layer, "median_ms"), least = number(layer, "least_ms");
+    slowest.push_back({text(layer, "name"), 0,
+                       Figure(median, "ms", runs, {least, median, "least to median"}, Origin::measured)});
   }
-  return chart;
+  std::stable_sort(slowest.begin(), slowest.end(),
+                   [](const Point& a, const Point& b) { return a.y.value() > b.y.value(); });
+  if (slowest.size() > kMostBars) slowest.erase(slowest.begin() + kMostBars, slowest.end());
+  return {ChartKind::bars,
+          fmt::format("the slowest layers of {}", model),
+          "",
+          "ms",
+          {{"median", std::move(slowest)}}};
 }
 
 }  // namespace
@@ -196,7 +195,7 @@ RunParts parts_of_bench(const RunJson& json) {
   if (!energy.series.empty()) parts.section.charts.push_back(std::move(energy));
   for (std::size_t i = 0; i < models.size(); ++i) {
     if (const RunJson* layers = find(models[i], "layers"))
-      parts.section.charts.push_back(layer_chart(names[i], *layers, count(models[i], "runs")));
+      parts.section.charts.push_back(layer_chart(names[i], *layers, count(models[i], "layer_runs")));
   }
   parts.section.tables.push_back(std::move(table));
   return parts;
