@@ -71,6 +71,23 @@ TEST(Threads, EveryItemOnceAtEveryCount) {
   }
 }
 
+// Jobs that follow each other closely, and threads that sleep in between or come too late: each item is done once, by the time
+// that the call returns.
+TEST(Threads, JobsDoNotMix) {
+  for (const int count : {2, 3, 7}) {
+    const Threads threads(count);
+    for (std::size_t job = 0; job < 3000; ++job) {
+      const std::size_t items = 1 + job % 11;
+      std::vector<std::size_t> done(items, 0);
+      threads.for_ranges(items, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) done[i] += job + 1;
+      });
+      ASSERT_EQ(done, std::vector<std::size_t>(items, job + 1)) << count << " threads, job " << job;
+      if (job % 500 == 0) usleep(200);
+    }
+  }
+}
+
 TEST(Threads, RefusesBadCounts) {
   EXPECT_THROW(Threads(0), Error);
   EXPECT_THROW(Threads(-3), Error);
