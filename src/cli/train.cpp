@@ -1,10 +1,13 @@
-// eke train: a network for the classes of a folder of images, from one that knows others: a new head on its features.
+// eke train: a network for the classes of a folder of images, from one that knows others, or from scratch.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
+#include <iostream>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -14,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/tuning.h"
 #include "data/metrics.h"
 #include "data/split.h"
 #include "learn/run_images.h"
@@ -26,7 +30,7 @@ namespace eke::cli {
 namespace {
 
 struct Options {
-  std::string model, data, evaluation, output;
+  std::string model = "-", data, evaluation, output;
   CommonOptions common;
   PreprocessOptions preprocess;
   // data
@@ -35,8 +39,19 @@ struct Options {
   std::int64_t seed = 1;
   // head
   std::string head = "linear", features_at, backbone = "int8", feature_file;
+  bool from_scratch = false;
   double penalty = 0;
+  TuningOptions tuning;
 };
+
+Graph read_model(const std::string& path) {
+  if (path != "-") return load_model(path).graph;
+  const std::string bytes{std::istreambuf_iterator<char>(std::cin), {}};
+  check(!bytes.empty(),
+        "no model came through standard input: name a file, or pipe one as in eke new NAME | eke train");
+  return with_context([] { return std::string("standard input"); },
+                      [&] { return parse_onnx(std::as_bytes(std::span(bytes))); });
+}
 
 // A size that the user gives replaces one that the model fixes.
 void open_image_extents(Graph& graph, const PreprocessOptions& options) {
@@ -79,6 +94,8 @@ struct Result {
   std::vector<std::string> unreadable = {};
   std::optional<Transferred> head = std::nullopt;
   std::optional<std::size_t> head_validated = std::nullopt;  // of the float network
+  std::optional<FineTuned> tuned = std::nullopt;
+  std::optional<std::size_t> validated = std::nullopt;
   double seconds = 0;
   std::int64_t bytes = 0;
 };
@@ -130,6 +147,19 @@ Json report_json(const Result& r) {
     }
     if (r.head_validated) json["head"]["validation"] = score_json(*r.head_validated, r.validation_images);
   }
+  if (r.tuned) {
+    json["fine_tuning"] = {{"epochs", Json::array()},
+                           {"best_epoch", r.tuned->best_epoch},
+                           {"resumed_at_step", r.tuned->resumed_at_step},
+                           {"stopped_early", r.tuned->stopped_early},
+                           {"planned_bytes", r.tuned->planned_bytes}};
+    for (const EpochRecord& e : r.tuned->epochs) {
+      Json epoch{{"epoch", e.epoch}, {"loss", e.loss}, {"accuracy", e.accuracy}};
+      if (e.validated) epoch["validated"] = *e.validated;
+      json["fine_tuning"]["epochs"].push_back(std::move(epoch));
+    }
+  }
+  if (r.validated) json["validation"] = score_json(*r.validated, r.validation_images);
   return json;
 }
 
@@ -155,6 +185,19 @@ void report_text(const Result& r) {
                         score_text(*r.head_validated, r.validation_images)));
     }
   }
+  if (r.tuned) {
+    print(fmt::format("fine-tuning {} epochs{}, {}\n", r.tuned->epochs.size(),
+                      r.tuned->stopped_early ? " (stopped early)" : "",
+                      r.tuned->best_epoch > 0 ? fmt::format("the best is {}", r.tuned->best_epoch)
+                                              : "none better than the new head alone, which is kept"));
+    if (r.validated)
+      print(fmt::format("            validation {}\n", score_text(*r.validated, r.validation_images)));
+    if (r.validation_images > 0) {
+      print(
+          "the best epoch was chosen on these validation images: other images tell how it does on new "
+          "ones\n");
+    }
+  }
   print(paint(Colour::good, "written") + fmt::format(" to '{}' in {:.1f} s\n", r.options.output, r.seconds));
 }
 
@@ -168,6 +211,7 @@ void check_options(const Options& options) {
         "--per-class and --train-per-class belong together: so many images a class, the first of them "
         "to train");
   }
+  check_tuning(options.tuning);
   parse_head_kind(options.head);
 }
 
@@ -205,10 +249,15 @@ Graph fit_new_head(Result& result, const Graph& graph, const FittedImages& train
   return result.head->graph;
 }
 
+// Right before fine-tuning, a network that was as good already: the better one is kept.
+bool head_was_better(const Result& r) {
+  return r.tuned && r.validated && r.head_validated && *r.head_validated > *r.validated;
+}
+
 int train(const Options& options) {
   check_options(options);
   const auto begin = std::chrono::steady_clock::now();
-  Graph graph = load_model(options.model).graph;
+  Graph graph = read_model(options.model);
   open_image_extents(graph, options.preprocess);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, graph);
   graph = opened_for(std::move(graph), preprocess);
@@ -223,11 +272,28 @@ int train(const Options& options) {
   describe_images(result, parts, train, validation);
   throw_if_interrupted();
 
-  graph = fit_new_head(result, graph, train, validation, threads);
+  const bool from_scratch = options.from_scratch || options.model == "-";
+  if (!from_scratch) graph = fit_new_head(result, graph, train, validation, threads);
+  const Graph with_new_head = graph;
+  if (options.tuning.asked()) {
+    result.tuned = tune(graph, train, validation, options.tuning, static_cast<std::uint64_t>(options.seed),
+                        options.output, threads);
+    graph = result.tuned->graph;
+  }
+  if (validation) {
+    result.validated = result.tuned ? count_correct(graph, *validation, threads) : result.head_validated;
+  }
+  if (head_was_better(result)) {
+    graph = with_new_head;
+    result.tuned->best_epoch = 0;
+    result.validated = result.head_validated;
+  }
   store_preprocess(graph, preprocess, train.dataset().classes());
   const std::string bytes = to_onnx(graph);
   result.bytes = static_cast<std::int64_t>(bytes.size());
   write_file_atomically(options.output, bytes);
+  std::error_code ignored;
+  std::filesystem::remove(checkpoint_path(options.output), ignored);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (options.common.json) {
     print_json(report_json(result));
@@ -280,31 +346,34 @@ void declare_head(CLI::App& app, Options& options) {
                  "keeps the features for the next time (default: OUTPUT.features; none: nowhere)")
       ->group(group)
       ->type_name("FILE");
+  app.add_flag("--from-scratch", options.from_scratch,
+               "no new head: train the one that the model has (always so for a model from standard input)")
+      ->group(group);
 }
 
 }  // namespace
 
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("train", "Teach a network new classes from a folder of images");
-  command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
+  CLI::App* command = app.add_subcommand("train", "Teach a network new classes, or train one from scratch");
+  command->add_option("model", options->model, "ONNX file (default: standard input)")->type_name("MODEL");
   command->add_option("--data", options->data, "a folder per class, a CSV of file,class, or IDX files")
       ->required()
       ->type_name("DATA");
   command->add_option("-o,--output", options->output, "the trained model")->required()->type_name("FILE");
   declare_data(*command, *options);
   declare_head(*command, *options);
+  declare_tuning(*command, options->tuning);
   declare_common(*command, options->common);
   declare_preprocess(*command, options->preprocess);
   command->footer(
-      "The network stays as it is; its last classifier is replaced by one for the classes of the images, "
-      "fitted to what "
-      "the\nnetwork gives for them in int8. An embedding network gets a classifier on top.\n"
+      "Ctrl-C leaves a checkpoint beside the output; the same command with --resume goes on and ends with "
+      "the same "
+      "model.\n"
       "Examples:\n"
       "  eke train base.onnx --data faces/ -o mine.onnx\n"
-      "  eke train face.onnx --data faces/ --head centroid -o mine.onnx\n"
-      "  eke train base.onnx --data faces/ --size 128 --head ridge --per-class 20 --train-per-class 10 -o "
-      "mine.onnx");
+      "  eke train face.onnx --data faces/ --head ridge --epochs 0 -o mine.onnx\n"
+      "  eke new resnet8 --classes 10 | eke train --data fashion-mnist --epochs 15 -o fashion.onnx");
   command->callback([options, &action] { action = [options] { return train(*options); }; });
 }
 

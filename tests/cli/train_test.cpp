@@ -6,7 +6,7 @@
 namespace eke::test {
 namespace {
 
-const std::string kTrainRaw = " --normalization raw";
+const std::string kTrainRaw = " --normalization raw --epochs 0";
 
 class TrainTest : public CliTest {};
 
@@ -45,6 +45,19 @@ TEST_F(TrainTest, UnreadableImagesAreSkippedAndListed) {
   const nlohmann::json report = json("train net.onnx --data data -o mine.onnx --json" + kTrainRaw);
   ASSERT_EQ(report["unreadable_images"].size(), 1u);
   EXPECT_NE(report["unreadable_images"][0].get<std::string>().find("broken.jpg"), std::string::npos);
+}
+
+TEST_F(TrainTest, FineTunesAndTrainsFromScratch) {
+  const std::string command =
+      "train net.onnx --data data -o mine.onnx --normalization raw --epochs 3 --batch 8 --json";
+  const nlohmann::json tuned = json(command);
+  EXPECT_EQ(tuned["fine_tuning"]["epochs"].size(), 3u);
+  EXPECT_GT(tuned["fine_tuning"]["planned_bytes"], 0);
+  EXPECT_EQ(json("eval mine.onnx --data data --json")["top1"]["accuracy"], 1.0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mine.onnx.checkpoint"));
+  const nlohmann::json scratch = json(command + " --from-scratch --rate 0.001");
+  EXPECT_FALSE(scratch.contains("head"));
+  EXPECT_EQ(scratch["fine_tuning"]["epochs"].size(), 3u);
 }
 
 TEST_F(TrainTest, SaysWhatIsWrong) {
