@@ -33,12 +33,11 @@ Preprocess preprocess_for(const Graph& graph, const TrainOptions& options) {
   return how;
 }
 
-FineTuneOptions tuning_of(const TrainOptions& options, const Preprocess& how) {
+FineTuneOptions tuning_of(const TrainOptions& options) {
   FineTuneOptions tuning;
   tuning.step.loss.label_smoothing = 0.1f;
   tuning.step.optimizer = {.kind = OptimizerKind::sgd, .nesterov = true, .weight_decay = 5e-4f};
   tuning.step.batch = options.batch;
-  tuning.step.image = Shape{how.channels(), how.height, how.width};
   tuning.epochs = options.epochs;
   tuning.rate = options.rate;
   tuning.augmentation = parse_augmentation(options.augmentation);
@@ -78,13 +77,14 @@ TrainReport train(const std::string& model, const TrainOptions& options) {
                      .validation_images = split.validation.size(),
                      .skipped_images = all.unreadable()};
   if (options.new_head) {
-    graph = train_head(graph, train, validation, {.head = {.kind = parse_head_kind(options.head)}}, threads)
-                .graph;
+    const Transferred head =
+        train_head(graph, train, validation, {.head = {.kind = parse_head_kind(options.head)}}, threads);
+    graph = options.epochs > 0 ? ready_to_tune(head) : head.graph;
   }
   if (options.epochs > 0) {
     bool stop = false;
     FineTuned tuned =
-        fine_tune(graph, train, validation, tuning_of(options, how), threads, hooks_of(options, stop));
+        fine_tune(graph, train, validation, tuning_of(options), threads, hooks_of(options, stop));
     report.finished = !tuned.stopped;
     if (tuned.stopped) return report;
     graph = std::move(tuned.graph);

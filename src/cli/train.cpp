@@ -276,6 +276,7 @@ int train(const Options& options) {
   if (!from_scratch) graph = fit_new_head(result, graph, train, validation, threads);
   const Graph with_new_head = graph;
   if (options.tuning.asked()) {
+    if (result.head) graph = ready_to_tune(*result.head);
     result.tuned = tune(graph, train, validation, options.tuning, static_cast<std::uint64_t>(options.seed),
                         options.output, threads);
     graph = result.tuned->graph;

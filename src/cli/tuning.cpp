@@ -60,14 +60,13 @@ std::vector<Trained> trained_parameters(const Graph& graph, const TuningOptions&
   return trained;
 }
 
-FineTuneOptions fine_tune_options(const Graph& graph, const TuningOptions& options, const Preprocess& how,
-                                  std::uint64_t seed, const std::string& output) {
+FineTuneOptions fine_tune_options(const Graph& graph, const TuningOptions& options, std::uint64_t seed,
+                                  const std::string& output) {
   FineTuneOptions result;
   result.step.loss.label_smoothing = static_cast<float>(options.smoothing);
   result.step.optimizer = optimizer_options(options);
   result.step.trained = trained_parameters(graph, options);
   result.step.batch = options.batch;
-  result.step.image = Shape{how.channels(), how.height, how.width};
   result.step.batch_norm = options.freeze_statistics ? BatchNormMode::frozen : BatchNormMode::batch;
   result.step.ema_decay = static_cast<float>(options.average);
   result.step.memory_bytes = memory_bytes(options.memory);
@@ -178,8 +177,7 @@ FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages
   hooks.on_epoch = [&](const EpochRecord& record) { progress.on_epoch(record); };
   hooks.should_stop = is_interrupted;
   FineTuned tuned =
-      fine_tune(graph, train, validation, fine_tune_options(graph, options, train.preprocess(), seed, output),
-                threads, hooks);
+      fine_tune(graph, train, validation, fine_tune_options(graph, options, seed, output), threads, hooks);
   if (tuned.stopped) {
     std::fprintf(stderr, "the state is kept in '%s': the same command with --resume goes on from there\n",
                  checkpoint_path(output).c_str());

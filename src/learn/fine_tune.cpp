@@ -157,7 +157,8 @@ class Loop {
         step + 1, at_.epoch + 1,
         culprit.empty() ? std::string("while all parameters are finite")
                         : fmt::format("and '{}' is the first that is not finite", culprit),
-        options_.checkpoint.empty() ? "" : "the checkpoint holds the last good state; ", options_.rate);
+        std::filesystem::exists(options_.checkpoint) ? "the checkpoint holds the last good state; " : "",
+        options_.rate);
   }
 
   StepProgress progress(std::int64_t step) const {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "base/error.h"
 #include "learn/lbfgs.h"
@@ -306,22 +307,44 @@ ClassHead fit_head(const FeatureSet& set, const HeadOptions& options, const Thre
   return fit_linear(set, options, threads);
 }
 
-int predict(const ClassHead& head, const FeatureSet& set, std::size_t i) {
-  // The length of a row does not change which class is nearest.
+namespace {
+
+// The logits of row i, divided by what a normalized head divides its rows by.
+std::vector<double> logits_of(const ClassHead& head, const FeatureSet& set, std::size_t i) {
   const auto w = head.weights.values<float>();
   const std::size_t classes = w.size() / set.size;
   const bool has_bias = head.bias.shape().rank() == 1;
-  int best = 0;
-  double most = -std::numeric_limits<double>::infinity();
-  for (std::size_t c = 0; c < classes; ++c) {
-    double sum = has_bias ? head.bias.values<float>()[c] : 0;
-    for (std::size_t k = 0; k < set.size; ++k) sum += double{w[c * set.size + k]} * set.row(i)[k];
-    if (sum > most) {
-      most = sum;
-      best = static_cast<int>(c);
-    }
+  double length = 1;
+  if (head.normalized) {
+    double squares = 0;
+    for (std::size_t k = 0; k < set.size; ++k) squares += double{set.row(i)[k]} * set.row(i)[k];
+    length = std::max(std::sqrt(squares), 1e-12);
   }
-  return best;
+  std::vector<double> logits(classes);
+  for (std::size_t c = 0; c < classes; ++c) {
+    double sum = 0;
+    for (std::size_t k = 0; k < set.size; ++k) sum += double{w[c * set.size + k]} * set.row(i)[k];
+    logits[c] = sum / length + (has_bias ? head.bias.values<float>()[c] : 0);
+  }
+  return logits;
+}
+
+}  // namespace
+
+int predict(const ClassHead& head, const FeatureSet& set, std::size_t i) {
+  const std::vector<double> logits = logits_of(head, set, i);
+  return static_cast<int>(std::ranges::max_element(logits) - logits.begin());
+}
+
+double mean_margin(const ClassHead& head, const FeatureSet& set) {
+  double sum = 0;
+  for (std::size_t i = 0; i < set.count; ++i) {
+    const std::vector<double> logits = logits_of(head, set, i);
+    const double own = logits[static_cast<std::size_t>(set.labels[i])];
+    const double all = std::accumulate(logits.begin(), logits.end(), 0.0);
+    sum += own - (all - own) / static_cast<double>(logits.size() - 1);
+  }
+  return sum / static_cast<double>(set.count);
 }
 
 std::size_t count_correct(const ClassHead& head, const FeatureSet& set) {

@@ -41,6 +41,8 @@ ClassHead fit_head(const FeatureSet& set, const HeadOptions& options, const Thre
 
 // Row i's class by `head`.
 int predict(const ClassHead& head, const FeatureSet& set, std::size_t i);
+// By how much the logit of the right class exceeds the mean of the others, on average. At least two classes.
+double mean_margin(const ClassHead& head, const FeatureSet& set);
 // How many rows it gets right.
 std::size_t count_correct(const ClassHead& head, const FeatureSet& set);
 

@@ -1,6 +1,7 @@
 #include "learn/transfer.h"
 
 #include <chrono>
+#include <memory>
 
 namespace eke {
 namespace {
@@ -77,10 +78,25 @@ Transferred train_head(const Graph& graph, const FittedImages& train, const Fitt
   const Clock::time_point fit_begin = Clock::now();
   const ClassHead head = fit_head(features, options.head, threads);
   result.head_seconds = seconds_since(fit_begin);
+  result.margin = mean_margin(head, features);
   result.train_correct = count_correct(head, features);
   if (others) result.validation_correct = count_correct(head, *others);
   result.graph = with_head(graph, result.place, head);
   return result;
+}
+
+Graph ready_to_tune(const Transferred& head) {
+  constexpr double kMargin = 0.05;
+  Graph graph = head.graph;
+  const auto factor = static_cast<float>(head.margin > 0 ? kMargin / head.margin : 1);
+  for (const char* name : {"head.weight", "head.bias"}) {
+    const ValueId id = find_value(graph, name);
+    if (id == kNoValue) continue;
+    Tensor scaled = *graph.constant(id);
+    for (float& x : scaled.mutable_values<float>()) x *= factor;
+    graph[id].constant = std::make_shared<const Tensor>(std::move(scaled));
+  }
+  return graph;
 }
 
 }  // namespace eke

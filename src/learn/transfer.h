@@ -25,6 +25,8 @@ struct Transferred {
   std::size_t feature_size = 0;
   bool features_from_disk = false;
   double feature_seconds = 0, head_seconds = 0;
+  double margin =
+      0;  // by how much the right logit exceeds the mean of the others on the training images, on average
   std::size_t train_correct = 0;                       // of the training images, by the features
   std::optional<std::size_t> validation_correct = {};  // of the validation images, by the features
 };
@@ -32,5 +34,10 @@ struct Transferred {
 // `graph` takes images as `train` are preprocessed. `validation` may be null.
 Transferred train_head(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                        const TransferOptions& options, const Threads& threads, const OnImages& progress = {});
+
+// The network of `head` to train everything from: with a head that points where it should and is hardly sure of it. As sure
+// as it was fitted to frozen features, it would tear them apart when they change under it, as they do when normalizations
+// take the statistics of the batch.
+Graph ready_to_tune(const Transferred& head);
 
 }  // namespace eke

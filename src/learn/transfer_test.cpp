@@ -99,6 +99,9 @@ TEST(TrainHead, LearnsHalvesWithEitherBackboneAndKeepsFeatures) {
     EXPECT_EQ(first.feature_size, 4u);
     EXPECT_EQ(first.validation_correct, 24u);
     EXPECT_EQ(count_correct(first.graph, images, threads), 24u);
+    EXPECT_GT(first.margin, 0.5);
+    EXPECT_EQ(count_correct(ready_to_tune(first), images, threads), 24u);
+    EXPECT_NE(ready_to_tune(first), first.graph);
     const Transferred second = train_head(graph, images, &images, options, Threads(1));
     EXPECT_TRUE(second.features_from_disk);
     EXPECT_EQ(second.graph, first.graph);
