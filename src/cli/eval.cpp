@@ -32,6 +32,17 @@ Dataset open_evaluation(const Options& options, const std::vector<std::string>& 
   return labels.empty() ? parts.validation : with_classes(parts.validation, labels);
 }
 
+// The images that a model got wrong, by which runs are compared pair by pair.
+Json wrong_json(const Classification& c, const Dataset& data, int class_offset) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < data.size(); ++i)
+    if (!c.correct()[i])
+      list.push_back({{"image", data.samples()[i].id},
+                      {"class", data.samples()[i].label},
+                      {"predicted", c.predictions()[i] - class_offset}});
+  return list;
+}
+
 int eval(const Options& options) {
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
@@ -60,6 +71,7 @@ int eval(const Options& options) {
     json["images"] = data.size();
     json["energy"] = energy_json(energy, images, "image");
     json["classes"] = labels;
+    if (scores.classification) json["wrong"] = wrong_json(*scores.classification, data, options.class_offset);
     print_json(with_provenance("eval", std::move(json)));
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/provenance.h"
 #include "cli/table.h"
 #include "onnx/onnx.h"
 #include "zoo/zoo.h"
@@ -75,13 +76,13 @@ int make(const Options& options) {
   const auto& input = graph[graph.inputs[0]].type;
   const std::int64_t classes = graph[graph.outputs[0]].type.shape[1];
   if (options.common.json) {
-    print_json({{"architecture", architecture.name},
-                {"file", options.output},
-                {"file_bytes", bytes.size()},
-                {"input", input.shape[2]},
-                {"classes", classes},
-                {"width", options.network.width},
-                {"seed", options.network.seed}});
+    print_json(with_provenance("new", {{"architecture", architecture.name},
+                                       {"file", options.output},
+                                       {"file_bytes", bytes.size()},
+                                       {"input", input.shape[2]},
+                                       {"classes", classes},
+                                       {"width", options.network.width},
+                                       {"seed", options.network.seed}}));
   } else {
     print(fmt::format("{}: {}, {}x{} to {} outputs, {}\n", options.output, architecture.name, input.shape[2],
                       input.shape[3], classes, bytes_text(static_cast<double>(bytes.size()))));

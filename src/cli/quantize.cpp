@@ -73,11 +73,11 @@ struct Images {
 
 Images open_images(const Options& options, const std::vector<std::string>& labels) {
   Images images;
-  const Dataset data = open_dataset(options.data, {labels, ""});
+  const Dataset data = open_dataset(options.data, {.classes = labels, .part = "train"});
   const auto wanted = static_cast<std::size_t>(options.count);
   if (!options.evaluation.empty()) {
     images.calibration = data.size() > wanted ? data.split(wanted).chosen : data;
-    images.evaluation = open_dataset(options.evaluation, {labels, ""});
+    images.evaluation = open_dataset(options.evaluation, {.classes = labels, .part = "test"});
     images.shared = shared_images(*images.evaluation, *images.calibration).size();
   } else if (data.size() > wanted) {
     Dataset::Split split = data.split(wanted);

@@ -1,16 +1,8 @@
 // eke study: a whole experiment, each cell of it a run of another command in a process of its own. Finished cells are
 // files: what was interrupted goes on where it stopped, and nothing is run twice.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/file.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,166 +11,41 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/progress.h"
 #include "cli/provenance.h"
-#include "cli/table.h"
-#include "eke/version.h"
-#include "report/runs.h"
+#include "cli/study_cells.h"
+#include "cli/study_verdicts.h"
+#include "data/list_file.h"
+#include "data/split.h"
 #include "report/writers.h"
 #include "study/study.h"
-
-extern char** environ;
 
 namespace eke::cli {
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
+constexpr std::uint64_t kSplitSeed = 1;
 constexpr std::size_t kMaxStudyBytes = std::size_t{1} << 20, kMaxResultBytes = std::size_t{1} << 28;
 
+// With no data at hand: a small network learns clothes on this machine, and is quantized after and during training.
+constexpr const char* kDefaultStudy = R"({
+  "name": "Can this device train, and what does int8 cost and gain?",
+  "networks": [{"new": "resnet8", "classes": 10, "input": 28}],
+  "data": "fashion-mnist",
+  "train": {"epochs": 6},
+  "threads": [1, 2]
+})";
+
 struct Options {
-  std::string file, folder = "study";
+  std::string file, folder = "study", data;
+  std::vector<std::string> networks;
   report::Limits limits;
   bool json = false;
 };
 struct MergeOptions {
   std::vector<std::string> results;
   std::string output;
-};
-
-// Held as long as the study runs: a second one in the same folder would write the same files.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder)
-      : fd_(::open((folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-    check(fd_ >= 0, "cannot write in folder '{}'", folder.string());
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd_);
-      fail("another study runs in folder '{}': wait for it, or give another --output", folder.string());
-    }
-  }
-  ~FolderLock() { ::close(fd_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int fd_;
-};
-
-// The exit code of `eke ARGUMENTS...`; its outputs go to files.
-int run_eke(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& err) {
-  std::vector<std::string> words{"eke"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  pid_t child = 0;
-  const int error = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  check(error == 0, "cannot start eke for a cell: {}", std::generic_category().message(error));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) check(errno == EINTR, "a cell was lost");
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-std::string last_line(const std::string& text) {
-  std::string line = text;
-  while (line.ends_with('\n')) line.pop_back();
-  const std::size_t cut = line.rfind('\n');
-  return cut == std::string::npos ? line : line.substr(cut + 1);
-}
-
-class Runner {
- public:
-  Runner(const study::Study& study, const fs::path& folder)
-      : folder_(folder), cells_(study::cells_of(study, (folder / "models").string())) {}
-
-  void run() {
-    std::vector<const study::Cell*> wanted;
-    for (const study::Cell& cell : cells_)
-      if (!finished(cell)) wanted.push_back(&cell);
-    say(fmt::format("{} cells, {} of them finished before\n", cells_.size(), cells_.size() - wanted.size()));
-    const Clock::time_point begin = Clock::now();
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      throw_if_interrupted();
-      const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
-      const std::string left =
-          i == 0 ? ""
-                 : fmt::format(", about {:.0f} s left",
-                               spent / static_cast<double>(i) * static_cast<double>(wanted.size() - i));
-      say(fmt::format("[{}/{}] {}{}\n", i + 1, wanted.size(), wanted[i]->name, left));
-      run_cell(*wanted[i]);
-    }
-  }
-
-  // The results of all cells, with what failed.
-  Json results() const {
-    Json cells = Json::array();
-    for (const study::Cell& cell : cells_) {
-      const fs::path good = path_of(cell), bad = failed_path_of(cell);
-      const fs::path path = fs::exists(good) ? good : bad;
-      Json json = Json::parse(read_file(path.string(), kMaxResultBytes));
-      json["cell"] = cell.name;
-      cells.push_back(std::move(json));
-    }
-    return cells;
-  }
-
- private:
-  static void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
-  fs::path path_of(const study::Cell& cell) const { return folder_ / (cell.name + ".json"); }
-  fs::path failed_path_of(const study::Cell& cell) const { return folder_ / (cell.name + ".failed.json"); }
-
-  bool finished(const study::Cell& cell) const {
-    const fs::path path = path_of(cell);
-    if (!fs::exists(path)) return false;
-    const Json json = report::parse_run(path.string(), read_file(path.string(), kMaxResultBytes)).json;
-    const std::string version = json.value("eke", "an unknown version");
-    check(version == eke::version(),
-          "'{}' is a result of eke {}, and this is {}: give another --output, or remove it", path.string(),
-          version, eke::version());
-    if (json.value("arguments", Json()) != Json(cell.arguments)) return false;
-    return std::all_of(cell.reads.begin(), cell.reads.end(), [&](const std::string& file) {
-      std::error_code error;
-      const auto changed = fs::last_write_time(file, error);
-      return !error && changed <= fs::last_write_time(path);
-    });
-  }
-
-  // A cell whose command failed says why in a file of its own; the next study tries it again.
-  void run_cell(const study::Cell& cell) const {
-    const fs::path out = folder_ / ".stdout", err = folder_ / ".stderr";
-    const int code = run_eke(cell.arguments, out, err);
-    throw_if_interrupted();
-    const std::string text = read_file(out.string(), kMaxResultBytes);
-    std::error_code none;
-    if (Json::accept(text)) {  // a collapsed model is a result too
-      fs::remove(failed_path_of(cell), none);
-      write_file_atomically(path_of(cell).string(), text);
-    } else {
-      const std::string reason = last_line(read_file(err.string(), kMaxResultBytes));
-      say(fmt::format("  failed: {}\n", printable(reason)));
-      const Json json{{"command", "failed"},
-                      {"cell", cell.name},
-                      {"arguments", cell.arguments},
-                      {"exit_code", code},
-                      {"error", reason}};
-      fs::remove(path_of(cell), none);
-      write_file_atomically(failed_path_of(cell).string(),
-                            json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-    }
-    fs::remove(out, none);
-    fs::remove(err, none);
-  }
-
-  fs::path folder_;
-  std::vector<study::Cell> cells_;
 };
 
 // Paths of models become names, for reading.
@@ -194,50 +61,121 @@ void rename_models(Json& json, const std::map<std::string, std::string>& names) 
   }
 }
 
-std::map<std::string, std::string> names_of(const study::Study& study, const fs::path& models) {
+std::vector<std::string> names_of(const study::Network& network,
+                                  const std::vector<study::Variant>& variants) {
+  std::vector<std::string> names;
+  for (const study::Variant& variant : variants) names.push_back(network.name + "." + variant.name);
+  return names;
+}
+
+// What models are called in the report, by their files.
+std::map<std::string, std::string> names_of(const study::Study& study, const std::string& models) {
   std::map<std::string, std::string> names;
   for (const study::Network& network : study.networks) {
-    names[network.model] = network.name;
-    for (const std::string& calibrator : study.calibrators) {
-      const std::string name = network.name + "." + calibrator;
-      names[(models / (name + ".onnx")).string()] = name;
-    }
+    if (!network.model.empty()) names[network.model] = network.name + ".given";
+    const std::vector<study::Variant> variants = study::variants_of(study, network, models);
+    const std::vector<std::string> words = names_of(network, variants);
+    for (std::size_t i = 0; i < variants.size(); ++i) names[variants[i].model] = words[i];
   }
   return names;
 }
 
+// A list that says the same keeps its time, and with it the cells that read it.
+void write_list(const std::string& path, const Dataset& data) {
+  const std::string text = to_list(data);
+  std::error_code none;
+  if (fs::exists(path, none) && read_file(path, kMaxResultBytes) == text) return;
+  write_file_atomically(path, text);
+}
+
+struct Lists {
+  Dataset training, evaluation;
+};
+Lists lists_of(const Dataset& all, const study::Division& division) {
+  if (division.per_class > 0) {
+    PerClassParts parts = split_per_class(all, {static_cast<std::size_t>(division.per_class),
+                                                static_cast<std::size_t>(division.train_per_class)});
+    return {std::move(parts.train), std::move(parts.validation)};
+  }
+  const Dataset data = without_empty_classes(all);
+  const TrainValidation parts = split_by_class(data, division.evaluation_share, kSplitSeed);
+  check(!parts.validation.empty(),
+        "data '{}' has too few images of each class to hold some out: at least two different ones are needed",
+        division.data);
+  return {data.select(parts.train), data.select(parts.validation)};
+}
+
+// Training and evaluation images, as lists in `folder`; an installed data set has its own two parts.
+void divide(study::Study& study, const fs::path& folder) {
+  if (!study.division) return;
+  const study::Division& division = *study.division;
+  const Dataset all = open_dataset(division.data, {.part = "train"});
+  check(all.has_labels(), "data '{}' has no classes: give a folder per class or a CSV of file,class",
+        division.data);
+  if (all.kind() == DatasetKind::idx) {
+    check(open_dataset(division.data, {.part = "test"}).path() != all.path(),
+          "data '{}' has no test part: give 'training' and 'evaluation' of its own", division.data);
+    study.training = study.evaluation = division.data;
+  } else {
+    const Lists lists = lists_of(all, division);
+    study.training = (folder / "training.csv").string();
+    study.evaluation = (folder / "evaluation.csv").string();
+    write_list(study.training, lists.training);
+    write_list(study.evaluation, lists.evaluation);
+  }
+  if (study.calibration.empty()) study.calibration = study.training;
+}
+
+// The file, or the study without one, with what flags say in its place.
+std::string study_text(const Options& options) {
+  const std::string text = options.file.empty() ? kDefaultStudy : read_file(options.file, kMaxStudyBytes);
+  if (options.data.empty() && options.networks.empty()) return text;
+  if (options.file.empty() && options.networks.empty())
+    throw UsageError("--data: give --network, too: the networks that learn these classes");
+  Json json = Json::parse(text, nullptr, false);
+  check(json.is_object(), "the study is no JSON object");
+  if (!options.data.empty()) {
+    json["data"] = fs::absolute(options.data).string();
+    for (const char* key : {"training", "calibration", "evaluation"}) json.erase(key);
+  }
+  if (!options.networks.empty()) {
+    json["networks"] = Json::array();
+    for (const std::string& network : options.networks)
+      json["networks"].push_back({{"model", fs::absolute(network).string()}});
+  }
+  return json.dump();
+}
+
 int study_command(const Options& options) {
-  if (options.file.empty())
-    throw UsageError("give the file of a study, or 'merge' and results; --help shows both");
-  const fs::path file(options.file);
-  const std::string base = fs::absolute(file).parent_path().string();
-  const study::Study study =
-      with_context([&] { return "file '" + options.file + "'"; },
-                   [&] { return study::parse_study(read_file(options.file, kMaxStudyBytes), base); });
+  const std::string base = options.file.empty() ? "." : fs::absolute(options.file).parent_path().string();
+  study::Study study = with_context([&] { return "file '" + options.file + "'"; },
+                                    [&] { return study::parse_study(study_text(options), base); });
   const fs::path folder = fs::absolute(options.folder).lexically_normal();
+  const std::string models = (folder / "models").string();
   std::error_code error;
-  fs::create_directories(folder / "models", error);
-  check(fs::is_directory(folder / "models"), "cannot make folder '{}': {}", folder.string(), error.message());
+  fs::create_directories(models, error);
+  check(fs::is_directory(models), "cannot make folder '{}': {}", folder.string(), error.message());
   const FolderLock lock(folder);
-  Runner runner(study, folder);
+  divide(study, folder);
+  const CellRunner runner(study::cells_of(study, models), folder);
   runner.run();
 
   Json cells = runner.results();
-  rename_models(cells, names_of(study, folder / "models"));
-  const Json all = with_provenance("study", {{"name", study.name}, {"cells", std::move(cells)}});
-  const std::string result = all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  write_file_atomically((folder / "study.json").string(), result);
-  const std::vector<report::Run> runs = report::runs_of((folder / "study.json").string(), result);
+  rename_models(cells, names_of(study, models));
+  const std::string result =
+      text_of(with_provenance("study", {{"name", study.name}, {"cells", std::move(cells)}}));
+  const std::string file = (folder / "study.json").string(), page = (folder / "report.html").string();
+  write_file_atomically(file, result);
+  const std::vector<report::Run> runs = report::runs_of(file, result);
   report::Document document = report::document_of(study.name, runs);
   for (const study::Network& network : study.networks) {
-    std::vector<std::string> variants{network.name};
-    for (const std::string& calibrator : study.calibrators)
-      variants.push_back(network.name + "." + calibrator);
-    document.verdicts.push_back(report::choice_of(runs, variants, options.limits));
+    std::vector<report::Verdict> verdicts =
+        verdicts_of(runs, names_of(network, study::variants_of(study, network, models)), options.limits);
+    std::move(verdicts.begin(), verdicts.end(), std::back_inserter(document.verdicts));
   }
-  write_file_atomically((folder / "report.html").string(), report::to_html(document));
+  write_file_atomically(page, report::to_html(document));
   print(options.json ? report::to_json(document) : report::to_text(document));
-  if (!options.json) print(fmt::format("\nthe report: {}\n", (folder / "report.html").string()));
+  if (!options.json) print(fmt::format("\nthe report: {}\n", page));
   const bool failed = std::any_of(runs.begin(), runs.end(),
                                   [](const report::Run& run) { return run.json["command"] == "failed"; });
   return failed ? kFailed : kGood;
@@ -264,7 +202,15 @@ void add_study(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "study",
       "Quantize, evaluate and benchmark networks in all combinations, and report; goes on where it stopped");
-  command->add_option("file", options->file, "what to study, JSON")->type_name("FILE");
+  command
+      ->add_option(
+          "file", options->file,
+          "what to study, JSON (default: a small network learns clothes: Debian's dataset-fashion-mnist)")
+      ->type_name("FILE");
+  command->add_option("--data", options->data, "a folder per class, in place of the data of the file")
+      ->type_name("DATA");
+  command->add_option("--network", options->networks, "ONNX files, in place of the networks of the file")
+      ->type_name("MODEL");
   command->add_option("-o,--output", options->folder, "folder of results, models and the report")
       ->type_name("FOLDER")
       ->capture_default_str();
@@ -279,17 +225,27 @@ void add_study(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber);
   command->add_flag("--json", options->json, "print the report as JSON");
   command->footer(
-      "FILE is an object: \"networks\" (a list of objects with \"model\" and, where the model does not carry "
-      "its "
-      "preprocessing,\n\"size\", \"order\", \"mean\", \"scale\", \"normalization\"; also \"name\", "
-      "\"class_offset\"), "
-      "\"calibration\" and \"evaluation\"\n(data), \"calibration_images\" (100), \"calibrators\" "
-      "([\"mse\"]), "
-      "\"threads\" ([1]), \"batches\" ([1]), \"runs\" (100), \"name\".\n"
+      "FILE is an object:\n"
+      "  \"networks\"  objects with \"model\" (a file), or \"new\" (an architecture of eke new) and "
+      "\"classes\", "
+      "\"input\", \"width\";\n"
+      "              where the model does not carry its preprocessing: \"size\", \"order\", \"mean\", "
+      "\"scale\", "
+      "\"normalization\";\n"
+      "              also \"name\", \"class_offset\", and \"train\" or \"qat\" of its own\n"
+      "  \"data\"      labelled images, divided into training and evaluation by \"evaluation_share\" (0.3), "
+      "or by\n"
+      "              \"per_class\" and \"train_per_class\"; or \"training\", \"calibration\", \"evaluation\" "
+      "apart\n"
+      "  \"train\", \"qat\"  options of eke train, as {\"epochs\": 20}: networks are trained, and there is a "
+      "variant by\n"
+      "              quantization-aware training\n"
+      "  \"calibration_images\" (100), \"calibrators\" ([\"mse\"]), \"threads\" ([1]), \"batches\" ([1]), "
+      "\"runs\" (100), "
+      "\"name\"\n"
       "Examples:\n"
-      "  echo '{\"networks\": [{\"model\": \"net.onnx\", \"normalization\": \"tf\"}], \"calibration\": "
-      "\"train\",\n"
-      "         \"evaluation\": \"test\", \"threads\": [1, 2]}' > study.json\n"
+      "  eke study                                           # the built-in one, some minutes\n"
+      "  eke study --data faces/ --network net.onnx -o results\n"
       "  eke study study.json -o results --max-drop 1\n"
       "  eke study merge orin/study.json laptop/study.json -o devices.html");
   command->callback([options, &action, command] {

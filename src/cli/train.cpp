@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/provenance.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "cli/tuning.h"
@@ -297,7 +298,7 @@ int train(const Options& options) {
   std::filesystem::remove(checkpoint_path(options.output), ignored);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (options.common.json) {
-    print_json(report_json(result));
+    print_json(with_provenance("train", report_json(result)));
   } else {
     report_text(result);
   }

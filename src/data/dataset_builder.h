@@ -24,6 +24,7 @@ struct DatasetBuilder {
     dataset.root_ = std::move(root);
     return dataset;
   }
+  static const std::string& root(const Dataset& dataset) { return dataset.root_; }
   static std::vector<std::string>& classes(Dataset& dataset) { return dataset.classes_; }
   static std::vector<Sample>& samples(Dataset& dataset) { return dataset.samples_; }
   static std::vector<Pair>& pairs(Dataset& dataset) { return dataset.pairs_; }

@@ -396,7 +396,9 @@ Dataset open_dataset(const std::string& given, const DatasetOptions& options) {
   const fs::path installed = fs::path("/usr/share/datasets") / given;
   const std::string path = is_name && fs::is_directory(installed, error) ? installed.string() : given;
   const fs::file_status status = fs::status(path, error);
-  check(fs::exists(status), "data '{}' does not exist: check the path", path);
+  check(fs::exists(status), "data '{}' does not exist: check the path{}", path,
+        is_name ? fmt::format(", or install the data set of that name (in Debian 'dataset-{}')", given)
+                : std::string());
   if (fs::is_directory(status)) return open_folder(path, options);
   check(fs::is_regular_file(status), "data '{}' is neither a file nor a folder", path);
   if (is_npy(MappedFile(path).bytes())) return open_npy(path);

@@ -14,7 +14,9 @@ struct LoadOptions {
   bool to_float32 = true;  // float16, bfloat16 and float64 are read as float32
 };
 
-inline constexpr int kMinOpset = 6;  // of the ONNX domain; there is no newest: what is known decides
+// Of the ONNX domain. Up to the newest, whatever is not known is refused by its operator or attribute; a later
+// one might give a known operator another meaning.
+inline constexpr int kMinOpset = 6, kMaxOpset = 24;
 
 // The graph of a model file and of the external data files beside it. Types of values other than graph inputs
 // and constants are as the file declares them, if at all, until infer_types. Operators that are missing are

@@ -479,6 +479,7 @@ const Hostile kHostile[] = {
     {"no outputs", [](auto& m) { m.mutable_graph()->clear_output(); }, "has no outputs"},
     {"old opset", [](auto& m) { m.mutable_opset_import(0)->set_version(5); }, "opset 5 is older"},
     {"no opset", [](auto& m) { m.clear_opset_import(); }, "opset 1 is older"},
+    {"new opset", [](auto& m) { m.mutable_opset_import(0)->set_version(25); }, "opset 25 is newer"},
     {"negative opset", [](auto& m) { m.mutable_opset_import(0)->set_version(-3); }, "opset -3"},
     {"huge opset", [](auto& m) { m.mutable_opset_import(0)->set_version(std::int64_t{1} << 40); },
      "does not exist"},

@@ -83,6 +83,10 @@ class Reader {
           "opset {} is older than {}, the oldest that is supported; convert the model with "
           "onnx.version_converter",
           opset, kMinOpset);
+    check(opset <= kMaxOpset || !uses_onnx_domain(),
+          "opset {} is newer than {}, the newest that is supported; export the model with an older opset, or "
+          "convert it with onnx.version_converter",
+          opset, kMaxOpset);
   }
 
   bool uses_onnx_domain() const {

@@ -17,7 +17,8 @@ struct Command {
 };
 constexpr Command kCommands[] = {{"bench", parts_of_bench},       {"eval", parts_of_eval},
                                  {"quantize", parts_of_quantize}, {"diff", parts_of_diff},
-                                 {"failed", parts_of_failed},     {"info", parts_of_info}};
+                                 {"failed", parts_of_failed},     {"info", parts_of_info},
+                                 {"new", parts_of_new},           {"train", parts_of_train}};
 
 std::string device_of(const RunJson& json) {
   const RunJson* machine = find(json, "machine");

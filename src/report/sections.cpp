@@ -266,12 +266,15 @@ RunParts parts_of_quantize(const RunJson& json) {
     const std::string spread = fmt::format("{:+.2f} points, 95 % interval {:+.2f} to {:+.2f}, {} images",
                                            value, low, high, count(json, "evaluation_images"));
     if (high < 0) {
-      parts.verdicts.push_back({Tone::bad, fmt::format("int8 costs accuracy: {}", spread)});
+      parts.verdicts.push_back(
+          {Tone::bad, fmt::format("{} is less accurate than {}: {}", after, before, spread)});
     } else if (low > 0) {
-      parts.verdicts.push_back({Tone::good, fmt::format("int8 gains accuracy: {}", spread)});
+      parts.verdicts.push_back(
+          {Tone::good, fmt::format("{} is more accurate than {}: {}", after, before, spread)});
     } else {
       parts.verdicts.push_back(
-          {Tone::neutral, fmt::format("no difference in accuracy was seen: {}", spread)});
+          {Tone::neutral,
+           fmt::format("no difference in accuracy was seen between {} and {}: {}", after, before, spread)});
     }
   }
   const RunJson& ratio = member(json, "int8_time_over_float");

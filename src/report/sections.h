@@ -29,6 +29,8 @@ RunParts parts_of_quantize(const RunJson& json);
 RunParts parts_of_diff(const RunJson& json);
 RunParts parts_of_failed(const RunJson& json);  // a cell of a study whose command failed
 RunParts parts_of_info(const RunJson& json);
+RunParts parts_of_new(const RunJson& json);    // training.cpp
+RunParts parts_of_train(const RunJson& json);  // training.cpp
 // Of a command that has no section of its own: its plain values.
 RunParts parts_of_other(const RunJson& json);
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "base/error.h"
 
@@ -16,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr int kMostThreads = 1024, kMostBatch = 65536, kMostRuns = 1000000, kMostCells = 10000;
+constexpr int kMostThreads = 1024, kMostBatch = 65536, kMostRuns = 1000000;
 
 // Reads the members of one object and, at the end, refuses those that nobody asked for.
 class Members {
@@ -61,6 +62,14 @@ class Members {
     return list;
   }
 
+  double share(const std::string& key, double missing) {
+    const Json* value = find(key);
+    if (!value) return missing;
+    if (!value->is_number() || !(value->get<double>() > 0 && value->get<double>() < 1))
+      wrong(key, "must be a number between 0 and 1");
+    return value->get<double>();
+  }
+
   std::vector<std::string> texts(const std::string& key, std::vector<std::string> missing) {
     const Json* value = find(key);
     if (!value) return missing;
@@ -103,9 +112,24 @@ class Members {
   std::set<std::string> known_;
 };
 
+void append(Flags& list, const Flags& more) { list.insert(list.end(), more.begin(), more.end()); }
+
+const Json* find(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it == object.end() ? nullptr : &*it;
+}
+
 std::string from(const std::string& folder, const std::string& path) {
   return fs::path(path).is_absolute() || path.empty() ? path
                                                       : (fs::path(folder) / path).lexically_normal().string();
+}
+
+// A name may stand for a data set that is installed.
+std::string data_path(const std::string& folder, const std::string& data) {
+  const std::string path = from(folder, data);
+  const bool installed =
+      !data.empty() && !fs::exists(path) && fs::is_directory("/usr/share/datasets/" + data);
+  return installed ? data : path;
 }
 
 bool is_plain(const std::string& name) {
@@ -114,11 +138,65 @@ bool is_plain(const std::string& name) {
          });
 }
 
-Network network_of(const Json& json, const std::string& text, const std::string& folder, std::size_t index) {
-  Members members(json, text, fmt::format("network {}", index + 1));
+// What eke train and eke new take from a study, by the name of the flag.
+constexpr const char* kTrainKeys[] = {
+    "augment",     "average", "backbone-rate",     "balance", "batch",           "clip",   "epochs",
+    "epochs-head", "freeze",  "freeze-statistics", "head",    "label-smoothing", "memory", "optimizer",
+    "patience",    "penalty", "precision",         "rate",    "schedule",        "seed",   "unfreeze-from",
+    "validation",  "warm-up", "weight-decay",      "distill", "per-tensor"};
+constexpr const char* kNewKeys[] = {"classes", "input", "width", "seed"};
+
+// {"epochs": 20, "balance": true} as flags.
+Flags flags_of(const Json& object, std::span<const char* const> keys, const std::string& text,
+               const std::string& place) {
+  Members members(object, text, place);
+  Flags flags;
+  for (const char* key : keys) {
+    const Json* value = members.find(key);
+    if (!value || value->is_null() || *value == Json(false)) continue;
+    if (!value->is_primitive()) members.wrong(key, "must be a number, a text or true");
+    flags.push_back("--" + std::string(key));
+    if (!value->is_boolean()) flags.push_back(value->is_string() ? value->get<std::string>() : value->dump());
+  }
+  members.refuse_the_rest();
+  return flags;
+}
+
+// The options of training at `key` of a network, over those of the whole study; none where neither has them, or the
+// network says false.
+std::optional<Flags> training_of(Members& network, const Json* of_study, const char* key,
+                                 const std::string& text) {
+  const Json* own = network.find(key);
+  if (own && *own == Json(false)) return std::nullopt;
+  if (!own && !of_study) return std::nullopt;
+  Json merged = of_study ? *of_study : Json::object();
+  if (own && !own->is_object()) network.wrong(key, "must be an object of options, or false");
+  if (own) merged.update(*own);
+  return flags_of(merged, kTrainKeys, text, fmt::format("'{}'", key));
+}
+
+Network network_of(const Json& json, const Json& study, const std::string& text, const std::string& folder,
+                   std::size_t index) {
+  const std::string place = fmt::format("network {}", index + 1);
+  Members members(json, text, place);
   Network network;
-  network.model = from(folder, members.text("model"));
-  network.name = members.text("name", fs::path(network.model).stem().c_str());
+  const std::string architecture = members.text("new", "");
+  if (architecture.empty()) {
+    network.model = from(folder, members.text("model"));
+  } else {
+    if (members.find("model")) members.wrong("new", "and 'model' exclude each other");
+    network.architecture = {architecture};
+  }
+  for (const char* key : kNewKeys) {
+    const Json* value = members.find(key);
+    if (!value) continue;
+    if (architecture.empty() || !value->is_number()) members.wrong(key, "is a number that goes with 'new'");
+    append(network.architecture, {"--" + std::string(key), value->dump()});
+  }
+  network.train = training_of(members, find(study, "train"), "train", text);
+  network.qat = training_of(members, find(study, "qat"), "qat", text);
+  const std::string usual = architecture.empty() ? fs::path(network.model).stem().string() : architecture;
+  network.name = members.text("name", usual.c_str());
   if (network.name.empty() || !is_plain(network.name))
     members.wrong("name", "must be of letters, digits, '-', '_' and '.'");
   network.class_offset = members.number("class_offset", 0, 100000, 0);
@@ -130,44 +208,19 @@ Network network_of(const Json& json, const std::string& text, const std::string&
   return network;
 }
 
-void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-}
-
-std::string quantized_path(const std::string& models, const Network& network, const std::string& calibrator) {
-  return (fs::path(models) / fmt::format("{}.{}.onnx", network.name, calibrator)).string();
-}
-
-Cell quantize_cell(const Study& study, const Network& network, const std::string& calibrator,
-                   const std::string& models) {
-  Cell cell{fmt::format("{}.{}.quantize", network.name, calibrator),
-            {"quantize", network.model, "--data", study.calibration, "--count",
-             std::to_string(study.calibration_images), "--calibrator", calibrator, "--output",
-             quantized_path(models, network, calibrator), "--class-offset",
-             std::to_string(network.class_offset), "--allow-slower", "--json"},
-            {network.model}};
-  if (!study.evaluation.empty()) append(cell.arguments, {"--eval", study.evaluation});
-  append(cell.arguments, network.flags);
-  return cell;
-}
-
-Cell eval_cell(const Study& study, const Network& network, const std::string& variant,
-               const std::string& model, const std::vector<std::string>& flags) {
-  Cell cell{fmt::format("{}.{}.eval", network.name, variant),
-            {"eval", model, "--data", study.evaluation, "--class-offset",
-             std::to_string(network.class_offset), "--json"},
-            {model}};
-  append(cell.arguments, flags);
-  return cell;
-}
-
-Cell bench_cell(const Study& study, const Network& network, int threads, int batch,
-                const std::vector<std::string>& variants) {
-  Cell cell{fmt::format("{}.t{}.b{}.bench", network.name, threads, batch), {"bench"}, variants};
-  append(cell.arguments, variants);
-  append(cell.arguments, {"--threads", std::to_string(threads), "--batch", std::to_string(batch), "--runs",
-                          std::to_string(study.runs), "--json"});
-  return cell;
+std::optional<Division> division_of(Members& members, const std::string& folder) {
+  const std::string data = members.text("data", "");
+  Division division{data_path(folder, data)};
+  division.per_class = members.number("per_class", 2, 1000000, 0);
+  division.train_per_class = members.number("train_per_class", 1, std::max(division.per_class - 1, 1), 0);
+  division.evaluation_share = members.share("evaluation_share", division.evaluation_share);
+  if ((division.per_class > 0) != (division.train_per_class > 0))
+    members.wrong(division.per_class > 0 ? "per_class" : "train_per_class",
+                  "goes with the other one of 'per_class' and 'train_per_class'");
+  if (!data.empty()) return division;
+  for (const char* key : {"per_class", "evaluation_share"})
+    if (members.find(key)) members.wrong(key, "divides 'data', which is not there");
+  return std::nullopt;
 }
 
 }  // namespace
@@ -184,46 +237,37 @@ Study parse_study(const std::string& text, const std::string& folder) {
   study.name = members.text("name", "study");
   const Json* networks = members.find("networks");
   check(networks && networks->is_array() && !networks->empty(),
-        "the study lacks 'networks': a list of objects, each with a 'model'");
+        "the study lacks 'networks': a list of objects, each with a 'model' or 'new'");
+  for (const char* key : {"train", "qat"}) {
+    const Json* options = members.find(key);
+    if (options && !options->is_object()) members.wrong(key, "must be an object of options");
+  }
   std::set<std::string> names;
   for (std::size_t i = 0; i < networks->size(); ++i) {
-    study.networks.push_back(network_of((*networks)[i], text, folder, i));
+    study.networks.push_back(network_of((*networks)[i], json, text, folder, i));
     check(names.insert(study.networks.back().name).second,
           "two networks are called '{}': give each a 'name' of its own", study.networks.back().name);
   }
-  study.calibration = from(folder, members.text("calibration"));
-  study.evaluation = from(folder, members.text("evaluation", ""));
+  study.division = division_of(members, folder);
+  study.training = data_path(folder, members.text("training", ""));
+  study.calibration = data_path(folder, members.text("calibration", ""));
+  study.evaluation = data_path(folder, members.text("evaluation", ""));
+  if (study.calibration.empty()) study.calibration = study.training;
+  check(study.division || !study.calibration.empty(),
+        "the study lacks 'data' with a folder per class, or 'calibration' with images");
+  for (const Network& network : study.networks)
+    check(study.division || !study.training.empty() || !(network.train || network.qat),
+          "network '{}' is to be trained, and the study lacks 'data' or 'training'", network.name);
   study.calibration_images = members.number("calibration_images", 1, 1000000, 100);
   study.calibrators = members.texts("calibrators", {"mse"});
   for (const std::string& calibrator : study.calibrators)
-    if (!is_plain(calibrator)) members.wrong("calibrators", "must hold names of calibrators");
+    if (!is_plain(calibrator) || calibrator == "float" || calibrator == "qat")
+      members.wrong("calibrators", "must hold names of calibrators");
   study.threads = members.numbers("threads", 1, kMostThreads, {1});
   study.batches = members.numbers("batches", 1, kMostBatch, {1});
   study.runs = members.number("runs", 1, kMostRuns, 100);
   members.refuse_the_rest();
   return study;
-}
-
-std::vector<Cell> cells_of(const Study& study, const std::string& models) {
-  std::vector<Cell> cells;
-  for (const Network& network : study.networks) {
-    std::vector<std::string> variants{network.model};
-    for (const std::string& calibrator : study.calibrators) {
-      cells.push_back(quantize_cell(study, network, calibrator, models));
-      variants.push_back(quantized_path(models, network, calibrator));
-    }
-    if (!study.evaluation.empty()) {
-      cells.push_back(eval_cell(study, network, "float", network.model, network.flags));
-      for (std::size_t i = 0; i < study.calibrators.size(); ++i)
-        cells.push_back(eval_cell(study, network, study.calibrators[i], variants[i + 1], {}));
-    }
-    for (const int threads : study.threads)
-      for (const int batch : study.batches)
-        cells.push_back(bench_cell(study, network, threads, batch, variants));
-  }
-  check(cells.size() <= kMostCells, "the study has {} cells; at most {} are accepted", cells.size(),
-        kMostCells);
-  return cells;
 }
 
 }  // namespace eke::study

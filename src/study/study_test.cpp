@@ -47,6 +47,37 @@ TEST(Study, HasACellForEachCombination) {
                                       "--threads", "2", "--batch", "8", "--runs", "7", "--json"}));
 }
 
+TEST(Study, TrainsBeforeItQuantizes) {
+  const Study study = parse_study(R"({"networks": [{"new": "resnet8", "classes": 10, "train": {"epochs": 9}},
+    {"model": "b.onnx", "train": false, "qat": {"balance": true}}, {"model": "c.onnx", "qat": false}],
+    "training": "t", "evaluation": "e", "train": {"epochs": 3, "rate": 0.1}, "qat": {"epochs": 1}})",
+                                  "/s");
+  const std::vector<Cell> cells = cells_of(study, "/m");
+  std::vector<std::string> names;
+  for (const Cell& cell : cells) names.push_back(cell.name);
+  EXPECT_EQ(names,
+            (std::vector<std::string>{
+                "resnet8.new", "resnet8.train", "resnet8.mse.quantize", "resnet8.qat.train",
+                "resnet8.float.eval", "resnet8.mse.eval", "resnet8.qat.eval", "resnet8.t1.b1.bench",  //
+                "b.mse.quantize", "b.qat.train", "b.float.eval", "b.mse.eval", "b.qat.eval", "b.t1.b1.bench",
+                "c.train", "c.mse.quantize", "c.float.eval", "c.mse.eval", "c.t1.b1.bench"}));
+  EXPECT_EQ(cells[1].arguments,
+            (Flags{"train", "/m/resnet8.new.onnx", "--data", "/s/t", "--output", "/m/resnet8.float.onnx",
+                   "--resume", "--json", "--from-scratch", "--epochs", "9", "--rate", "0.1"}));
+  EXPECT_EQ(cells[9].arguments, (Flags{"train", "/s/b.onnx", "--qat", "--data", "/s/t", "--output",
+                                       "/m/b.qat.onnx", "--resume", "--json", "--balance", "--epochs", "1"}));
+  EXPECT_EQ(study.calibration, "/s/t");
+}
+
+TEST(Study, DividesOneSet) {
+  const Study study = parse_study(
+      R"({"networks": [{"model": "a"}], "data": "faces", "per_class": 20, "train_per_class": 10})", "/s");
+  ASSERT_TRUE(study.division);
+  EXPECT_EQ(study.division->data, "/s/faces");
+  EXPECT_EQ(study.division->per_class, 20);
+  EXPECT_EQ(study.division->train_per_class, 10);
+}
+
 TEST(Study, SaysWhereItIsWrong) {
   const struct {
     const char* text;
@@ -58,7 +89,18 @@ TEST(Study, SaysWhereItIsWrong) {
       {R"({"networks": []})", "lacks 'networks'"},
       {R"({"networks": [3], "calibration": "d"})", "network 1 is no object"},
       {R"({"networks": [{}], "calibration": "d"})", "network 1 lacks 'model'"},
-      {R"({"networks": [{"model": "a"}]})", "lacks 'calibration'"},
+      {R"({"networks": [{"model": "a"}]})", "lacks 'data'"},
+      {R"({"networks": [{"model": "a", "new": "b"}]})", "exclude each other"},
+      {R"({"networks": [{"model": "a", "classes": 3}], "calibration": "d"})", "goes with 'new'"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "train": {}})", "is to be trained"},
+      {R"({"networks": [{"model": "a"}], "data": "d", "train": {"epoch": 3}})", "'epoch' is not known"},
+      {R"({"networks": [{"model": "a"}], "data": "d", "train": 3})", "object of options"},
+      {R"({"networks": [{"model": "a", "qat": 3}], "data": "d"})", "or false"},
+      {R"({"networks": [{"model": "a"}], "data": "d", "per_class": 3})", "goes with the other"},
+      {R"({"networks": [{"model": "a"}], "data": "d", "per_class": 3, "train_per_class": 3})", "from 1 to 2"},
+      {R"({"networks": [{"model": "a"}], "data": "d", "evaluation_share": 1})", "between 0 and 1"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "per_class": 3, "train_per_class": 2})",
+       "which is not there"},
       {"{\"networks\": [{\"model\": \"a\"}],\n\n\"calibration\": 3}",
        "line 3: the study: 'calibration' must be a text"},
       {"{\"networks\": [{\"model\": \"a\"}],\n\"calibration\": \"d\",\n\"thread\": [1]}",

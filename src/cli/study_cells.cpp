@@ -1,0 +1,212 @@
+#include "cli/study_cells.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <map>
+#include <span>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/statistics.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "eke/version.h"
+#include "report/runs.h"
+
+namespace eke::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMaxResultBytes = std::size_t{1} << 28;
+
+// How a child ended, and what the system counted of it.
+struct Ended {
+  int code;
+  double seconds, cpu_seconds;
+  std::int64_t peak_bytes;  // resident
+};
+
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
+int opened(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  check(fd >= 0, "cannot write '{}': {}", path.string(), std::generic_category().message(errno));
+  return fd;
+}
+
+// In the child: nothing but system calls. A cell does not outlive its study, which would run it again beside it.
+[[noreturn]] void become(char* const* argv, const int (&files)[2], pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() == parent && ::dup2(files[0], 1) == 1 && ::dup2(files[1], 2) == 2)
+    ::execv("/proc/self/exe", argv);
+  ::_exit(127);
+}
+
+// Runs `eke ARGUMENTS...`; its outputs go to files.
+Ended run_eke(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& err) {
+  std::vector<std::string> words{"eke"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const int files[] = {opened(out), opened(err)};
+  const Clock::time_point begin = Clock::now();
+  const pid_t parent = ::getpid(), child = ::fork();
+  check(child >= 0, "cannot start eke for a cell: {}", std::generic_category().message(errno));
+  if (child == 0) become(argv.data(), files, parent);
+  for (const int file : files) ::close(file);
+  int status = 0;
+  rusage used{};
+  while (::wait4(child, &status, 0, &used) < 0) check(errno == EINTR, "a cell was lost");
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          std::chrono::duration<double>(Clock::now() - begin).count(),
+          seconds_of(used.ru_utime) + seconds_of(used.ru_stime), std::int64_t{1024} * used.ru_maxrss};
+}
+
+std::string last_line(const std::string& text) {
+  std::string line = text;
+  while (line.ends_with('\n')) line.pop_back();
+  const std::size_t cut = line.rfind('\n');
+  return cut == std::string::npos ? line : line.substr(cut + 1);
+}
+
+Json read_json(const fs::path& path) { return Json::parse(read_file(path.string(), kMaxResultBytes)); }
+
+// How long cells of each kind took, for the time that is left.
+class Durations {
+ public:
+  void add(const study::Cell& cell, const Json& result) {
+    const auto process = result.find("process");
+    if (process != result.end()) seconds_[kind_of(cell)].push_back(process->value("seconds", 0.0));
+  }
+  std::string left(std::span<const study::Cell* const> cells) const {
+    double total = 0;
+    bool all_known = true;
+    for (const study::Cell* cell : cells) {
+      const auto known = seconds_.find(kind_of(*cell));
+      all_known &= known != seconds_.end();
+      if (known != seconds_.end()) total += mean(known->second);
+    }
+    if (total < 1) return "";
+    return fmt::format(", {} {} left", all_known ? "about" : "more than", remaining_text(total));
+  }
+
+ private:
+  static std::string kind_of(const study::Cell& cell) { return cell.name.substr(cell.name.rfind('.') + 1); }
+  std::map<std::string, std::vector<double>> seconds_;
+};
+
+void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
+}  // namespace
+
+FolderLock::FolderLock(const fs::path& folder)
+    : fd_(::open((folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  check(fd_ >= 0, "cannot write in folder '{}'", folder.string());
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd_);
+    fail("another study runs in folder '{}': wait for it, or give another --output", folder.string());
+  }
+}
+FolderLock::~FolderLock() { ::close(fd_); }
+
+void CellRunner::run() const {
+  Durations durations;
+  std::vector<const study::Cell*> wanted;
+  for (const study::Cell& cell : cells_) {
+    if (!finished(cell))
+      wanted.push_back(&cell);
+    else
+      durations.add(cell, read_json(path_of(cell)));
+  }
+  say(fmt::format("{} cells, {} of them finished before\n", cells_.size(), cells_.size() - wanted.size()));
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    throw_if_interrupted();
+    say(fmt::format("[{}/{}] {}{}\n", i + 1, wanted.size(), wanted[i]->name,
+                    durations.left(std::span(wanted).subspan(i))));
+    run_cell(*wanted[i]);
+    if (fs::exists(path_of(*wanted[i]))) durations.add(*wanted[i], read_json(path_of(*wanted[i])));
+  }
+}
+
+Json CellRunner::results() const {
+  Json cells = Json::array();
+  for (const study::Cell& cell : cells_) {
+    const fs::path good = path_of(cell), bad = failed_path_of(cell);
+    const fs::path path = fs::exists(good) ? good : bad;
+    Json json = Json::parse(read_file(path.string(), kMaxResultBytes));
+    json["cell"] = cell.name;
+    cells.push_back(std::move(json));
+  }
+  return cells;
+}
+
+bool CellRunner::finished(const study::Cell& cell) const {
+  const fs::path path = path_of(cell);
+  if (!fs::exists(path)) return false;
+  const Json json = report::parse_run(path.string(), read_file(path.string(), kMaxResultBytes)).json;
+  const std::string version = json.value("eke", "an unknown version");
+  check(version == eke::version(),
+        "'{}' is a result of eke {}, and this is {}: give another --output, or remove it", path.string(),
+        version, eke::version());
+  if (json.value("arguments", Json()) != Json(cell.arguments)) return false;
+  return std::all_of(cell.reads.begin(), cell.reads.end(), [&](const std::string& file) {
+    std::error_code error;
+    const auto changed = fs::last_write_time(file, error);
+    return !error && changed <= fs::last_write_time(path);
+  });
+}
+
+void CellRunner::run_cell(const study::Cell& cell) const {
+  for (const std::string& file : cell.reads)
+    if (!fs::exists(file)) return keep_failure(cell, fmt::format("'{}' was not made", file), kFailed);
+  const fs::path out = folder_ / ".stdout", err = folder_ / ".stderr";
+  const Ended ended = run_eke(cell.arguments, out, err);
+  throw_if_interrupted();
+  Json result = Json::parse(read_file(out.string(), kMaxResultBytes), nullptr, false);
+  std::error_code none;
+  if (!result.is_discarded()) {  // a collapsed model is a result too
+    result["process"] = {
+        {"seconds", ended.seconds}, {"cpu_seconds", ended.cpu_seconds}, {"peak_bytes", ended.peak_bytes}};
+    fs::remove(failed_path_of(cell), none);
+    write_file_atomically(path_of(cell).string(), text_of(result));
+  } else {
+    keep_failure(cell, last_line(read_file(err.string(), kMaxResultBytes)), ended.code);
+  }
+  fs::remove(out, none);
+  fs::remove(err, none);
+}
+
+void CellRunner::keep_failure(const study::Cell& cell, const std::string& reason, int code) const {
+  say(fmt::format("  failed: {}\n", printable(reason)));
+  std::error_code none;
+  fs::remove(path_of(cell), none);
+  write_file_atomically(failed_path_of(cell).string(), text_of({{"command", "failed"},
+                                                                {"cell", cell.name},
+                                                                {"arguments", cell.arguments},
+                                                                {"exit_code", code},
+                                                                {"error", reason}}));
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace eke::cli
