@@ -11,7 +11,7 @@ endif
 .PHONY: help setup configure build test demo bench arm bench-arm sanitize fuzz browser format install clean
 
 help:
-	@echo "make demo      quantize a real face-recognition network and compare it with the float one"
+	@echo "make demo      train, quantize, measure and report on this machine; FACES=folder for your own persons"
 	@echo "make test      build everything and run all tests"
 	@echo "make build     build the library and the command: build/release/bin/eke"
 	@echo "make bench     measure kernels and networks on this machine and write docs/benchmarks.md"
@@ -39,7 +39,7 @@ test: build
 
 demo: build
 	@scripts/setup.sh demo
-	@scripts/demo.sh $(BUILD)/bin/eke
+	@scripts/demo.sh $(BUILD)/bin/eke $(FACES)
 
 bench: CMAKE_FLAGS += -DEKE_BENCHMARKS=ON
 bench: build

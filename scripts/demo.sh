@@ -1,44 +1,58 @@
 #!/usr/bin/env bash
-# Quantizes a real face-recognition network on real faces and compares it with the float one: demo.sh path/to/eke
-# Faces: the aligned LFW images of $EKE_DATA/lfw112 where present, else the 100 small ones that Debian's
-# python3-skimage ships.
+# The study, with what packages give: demo.sh path/to/eke [FACES]
+# Without FACES: a small network learns clothes (Debian's dataset-fashion-mnist) on this machine, and a published
+# face-recognition network (npm) is quantized on faces. With FACES, a folder of images for each person: face networks learn
+# these persons. Results, models and the report are in build/demo; a second run goes on where the first stopped.
 set -euo pipefail
 eke=$(realpath "${1:-build/release/bin/eke}")
+faces=${2:-}
 cd "$(dirname "$0")/.."
 data=${EKE_DATA:-../shared/data}
 work=build/demo
 mkdir -p "$work"
-
-echo "== the network: fr_feature.onnx of npm's faceplugin-face-recognition-js@0.0.1 (112x112 RGB to 512 numbers)"
 scripts/fetch_face_models.sh "$work/models"
 model=$work/models/fr_feature.onnx
-"$eke" info "$model" | sed -n '1,8p'
+preprocessing=(--size 112x112 --mean 127 --scale 128)
 
+if [ -n "$faces" ]; then
+  networks='{"model": "'$(realpath "$model")'", "name": "fr_feature", "size": "112x112", "mean": "127", "scale": "128"}'
+  mobilenet=$data/models/mobilenet_v1_025_224.onnx
+  [ ! -f "$mobilenet" ] || networks+=', {"model": "'$(realpath "$mobilenet")'", "size": "128x128", "normalization": "tf"}'
+  cat > "$work/faces.json" <<EOF
+{"name": "New persons for face networks", "networks": [$networks], "data": "$(realpath "$faces")",
+ "train": {}, "threads": [1, $(nproc)]}
+EOF
+  exec "$eke" study "$work/faces.json" -o "$work/faces"
+fi
+
+echo "== a small network learns clothes here"
+"$eke" study -o "$work/study" > "$work/study.txt"
+
+# Images of faces: LFW where it lies beside, else the small ones of Debian's python3-skimage.
 if [ -f "$data/lfw112/pairs.csv" ]; then
-  faces=$work/calibration
-  rm -rf "$faces" && mkdir -p "$faces"
+  calibration=$work/calibration
+  rm -rf "$calibration" && mkdir -p "$calibration"
   # Verify every fourth pair; calibrate on images that are in none of them all.
   ln -sfn "$(realpath "$data/lfw112/images")" "$work/images"
   awk 'NR % 4 == 1' "$data/lfw112/pairs.csv" > "$work/pairs.csv"
   tail -n +2 "$data/lfw112/pairs.csv" | cut -d, -f1,2 | tr , '\n' | sort -u > "$work/in_pairs"
   (cd "$data/lfw112/images" && find . -name '*.jpg' | sed 's|^\./||' | sort) | comm -23 - "$work/in_pairs" |
     awk 'NR % 27 == 1' | head -n 100 | while read -r file; do
-      ln -s "$(realpath "$data/lfw112/images/$file")" "$faces/${file##*/}"
+      ln -s "$(realpath "$data/lfw112/images/$file")" "$calibration/${file##*/}"
     done
-  evaluation=(--eval "$work/pairs.csv")
-  count=100
-  echo; echo "== the faces: LFW, $(ls "$faces" | wc -l) images to calibrate, $(($(wc -l < "$work/pairs.csv") - 1)) pairs of others to verify"
+  evaluation=(--count 100 --eval "$work/pairs.csv")
 else
-  faces=$work/lfw_subset
-  scripts/fetch_lfw_subset.sh "$faces"
-  evaluation=()
-  count=50
-  echo; echo "== the faces: $(ls "$faces" | wc -l) of LFW, 25x25 grey; half calibrate, half compare (no pairs: $data/lfw112 is missing)"
+  calibration=$work/lfw_subset
+  scripts/fetch_lfw_subset.sh "$calibration"
+  evaluation=(--count 50)  # the other half is compared
 fi
+echo "== fr_feature.onnx of npm's faceplugin-face-recognition-js@0.0.1 becomes int8"
+"$eke" quantize "$model" --data "$calibration" "${evaluation[@]}" "${preprocessing[@]}" \
+  -o "$work/fr_feature.int8.onnx" --allow-slower --json > "$work/fr_feature.quantize.json"
+"$eke" bench "$model" "$work/fr_feature.int8.onnx" --threads 1 --json > "$work/fr_feature.bench.json"
 
-echo; echo "== eke quantize"
-"$eke" quantize "$model" --data "$faces" --count "$count" "${evaluation[@]}" \
-  --size 112x112 --mean 127 --scale 128 -o "$work/fr_feature.int8.onnx"
-
-echo; echo "== eke bench, one thread"
-"$eke" bench "$model" "$work/fr_feature.int8.onnx" --threads 1 --runs 50
+results=("$work/study/study.json" "$work/fr_feature.quantize.json" "$work/fr_feature.bench.json")
+"$eke" report "${results[@]}" --title "What this device can do" -o "$work/report.html"
+# The verdicts and the table of all models.
+"$eke" report "${results[@]}" --title "What this device can do" --format text | awk '/^=+$/ { n++ } n < 2 { print }' | sed '$d'
+echo "the report: $PWD/$work/report.html"

@@ -15,7 +15,7 @@ case "${1:-build}" in
   arm) wanted=("${build[@]}" "${arm[@]}") ;;
   demo | browser)
     wanted=("${build[@]}")
-    [ "$1" = demo ] || wanted+=(chromium)
+    [ "$1" = demo ] && wanted+=(dataset-fashion-mnist) || wanted+=(chromium)
     # Node's own packages bring npm along; Debian's are two.
     command -v node >/dev/null || wanted+=(nodejs)
     command -v npm >/dev/null || wanted+=(npm)

@@ -143,9 +143,11 @@ TEST(Runs, SayWhatTheyShowTogether) {
   EXPECT_THAT(text, HasSubstr("0.5 J (0.4 to 0.6, 95 % interval over windows of 7, estimated)"));
   EXPECT_THAT(text, HasSubstr("top-1 50.00 % (15.00 to 85.00, 95 % interval of 4)"));
   EXPECT_THAT(text, HasSubstr("1.500 ms (1.000 to 1.500, least to median of 3)"));
-  ASSERT_EQ(document.sections.front().title, "Accuracy against latency");
-  EXPECT_EQ(document.sections.front().charts[0].series[0].points.size(), 2u);
-  EXPECT_EQ(document.sections[2].matrices[0].names[1], "dog");
+  EXPECT_EQ(document.sections[0].title, "All models");
+  EXPECT_EQ(document.sections[0].tables[0].rows.size(), 2u);
+  ASSERT_EQ(document.sections[1].title, "Accuracy against latency");
+  EXPECT_EQ(document.sections[1].charts[0].series[0].points.size(), 2u);
+  EXPECT_EQ(document.sections[3].matrices[0].names[1], "dog");
 }
 
 TEST(Runs, BadResultsNameTheFileAndTheKey) {

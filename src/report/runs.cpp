@@ -54,6 +54,36 @@ struct Known {
   }
 };
 
+std::string setting_name(const Known& known, const std::pair<std::string, std::int64_t>& setting) {
+  const auto& [device, threads] = setting;
+  const bool one_device = std::all_of(known.latencies.begin(), known.latencies.end(),
+                                      [&](const auto& other) { return other.first.first == device; });
+  return fmt::format("{}{} thread{}", one_device ? std::string() : fmt::format("{}, ", device), threads,
+                     threads == 1 ? "" : "s");
+}
+
+// Each model in a row.
+std::optional<Section> overview(const Known& known) {
+  std::set<std::string> models;
+  for (const auto& [model, accuracy] : known.accuracies) models.insert(model);
+  for (const auto& [setting, latencies] : known.latencies)
+    for (const auto& [model, latency] : latencies) models.insert(model);
+  if (models.size() < 2) return std::nullopt;
+  Table table{"", {"model", "accuracy"}, {}};
+  for (const auto& [setting, latencies] : known.latencies)
+    table.columns.push_back("latency, " + setting_name(known, setting));
+  const auto cell = [](const std::map<std::string, Figure>& figures, const std::string& model) {
+    const auto found = figures.find(model);
+    return found == figures.end() ? Cell(std::string("not measured")) : Cell(found->second);
+  };
+  for (const std::string& model : models) {
+    std::vector<Cell> row{model, cell(known.accuracies, model)};
+    for (const auto& [setting, latencies] : known.latencies) row.push_back(cell(latencies, model));
+    table.rows.push_back(std::move(row));
+  }
+  return Section{"All models", {}, {}, {std::move(table)}, {}};
+}
+
 // A series for each setting, since latencies of different settings do not compare.
 std::optional<Section> trade_off(const Known& known) {
   Chart chart{ChartKind::scatter,
@@ -61,14 +91,9 @@ std::optional<Section> trade_off(const Known& known) {
               "latency, ms",
               "accuracy, %",
               {}};
-  std::set<std::string> devices;
-  for (const auto& [setting, models] : known.latencies) devices.insert(setting.first);
   std::size_t points = 0;
   for (const auto& [setting, models] : known.latencies) {
-    const auto& [device, threads] = setting;
-    Series series{fmt::format("{}{}{} thread{}", devices.size() > 1 ? device : "",
-                              devices.size() > 1 ? ", " : "", threads, threads == 1 ? "" : "s"),
-                  {}};
+    Series series{setting_name(known, setting), {}};
     for (const auto& [model, latency] : models) {
       const auto accuracy = known.accuracies.find(model);
       if (accuracy != known.accuracies.end())
@@ -95,9 +120,9 @@ Section provenance(const std::vector<Run>& runs) {
     std::string line = "eke";
     if (const RunJson* arguments = find(run.json, "arguments"); arguments && arguments->is_array()) {
       for (const RunJson& argument : *arguments)
-        line += " " + (argument.is_string() ? argument.get<std::string>() : argument.dump());
+        line += fmt::format(" {}", argument.is_string() ? argument.get<std::string>() : argument.dump());
     } else {
-      line += " " + text(run.json, "command");
+      line += fmt::format(" {}", text(run.json, "command"));
     }
     commands.rows.push_back({run.path, line, word(run.json, "eke"), word(run.json, "time")});
     const RunJson* machine = find(run.json, "machine");
@@ -181,6 +206,8 @@ Document document_of(const std::string& title, const std::vector<Run>& runs) {
   }
   if (std::optional<Section> together = trade_off(known))
     document.sections.insert(document.sections.begin(), std::move(*together));
+  if (std::optional<Section> all = overview(known))
+    document.sections.insert(document.sections.begin(), std::move(*all));
   document.sections.push_back(provenance(runs));
   check_document(document);
   return document;

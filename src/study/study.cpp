@@ -155,7 +155,7 @@ Flags flags_of(const Json& object, std::span<const char* const> keys, const std:
     const Json* value = members.find(key);
     if (!value || value->is_null() || *value == Json(false)) continue;
     if (!value->is_primitive()) members.wrong(key, "must be a number, a text or true");
-    flags.push_back("--" + std::string(key));
+    flags.push_back(fmt::format("--{}", key));
     if (!value->is_boolean()) flags.push_back(value->is_string() ? value->get<std::string>() : value->dump());
   }
   members.refuse_the_rest();
@@ -191,7 +191,7 @@ Network network_of(const Json& json, const Json& study, const std::string& text,
     const Json* value = members.find(key);
     if (!value) continue;
     if (architecture.empty() || !value->is_number()) members.wrong(key, "is a number that goes with 'new'");
-    append(network.architecture, {"--" + std::string(key), value->dump()});
+    append(network.architecture, {fmt::format("--{}", key), value->dump()});
   }
   network.train = training_of(members, find(study, "train"), "train", text);
   network.qat = training_of(members, find(study, "qat"), "qat", text);
@@ -202,7 +202,7 @@ Network network_of(const Json& json, const Json& study, const std::string& text,
   network.class_offset = members.number("class_offset", 0, 100000, 0);
   for (const char* key : {"size", "order", "mean", "scale", "normalization", "fit", "layout"}) {
     const std::string value = members.text(key, "");
-    if (!value.empty()) network.flags.insert(network.flags.end(), {"--" + std::string(key), value});
+    if (!value.empty()) network.flags.insert(network.flags.end(), {fmt::format("--{}", key), value});
   }
   members.refuse_the_rest();
   return network;
