@@ -72,7 +72,9 @@ std::vector<std::string> names_of(const study::Network& network,
 std::map<std::string, std::string> names_of(const study::Study& study, const std::string& models) {
   std::map<std::string, std::string> names;
   for (const study::Network& network : study.networks) {
-    if (!network.model.empty()) names[network.model] = network.name + ".given";
+    const std::string before =
+        network.model.empty() ? (fs::path(models) / (network.name + ".new.onnx")).string() : network.model;
+    names[before] = network.name + (network.model.empty() ? ".new" : ".given");
     const std::vector<study::Variant> variants = study::variants_of(study, network, models);
     const std::vector<std::string> words = names_of(network, variants);
     for (std::size_t i = 0; i < variants.size(); ++i) names[variants[i].model] = words[i];
