@@ -48,5 +48,6 @@ std::vector<Gradient> window_gradients();       // gradient_window.cpp: poolings
 std::vector<Gradient> elementwise_gradients();  // gradient_elementwise.cpp
 std::vector<Gradient> layout_gradients();       // gradient_layout.cpp: shapes and reductions
 std::vector<Gradient> loss_gradients();         // gradient_loss.cpp: softmaxes and losses
+std::vector<Gradient> quantize_gradients();     // gradient_quantize.cpp: rounding, straight through
 
 }  // namespace eke

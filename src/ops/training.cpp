@@ -264,14 +264,39 @@ void eval_batch_norm_grad(const Op& op, std::span<const TensorView> in, std::spa
 // --- ClampGrad ---------------------------------------------------------------------------------------------
 
 std::vector<Type> infer_clamp_grad(const Op&, std::span<const Operand> in) {
-  check_inputs_at_most(in, 2);
+  check_inputs_at_most(in, 3);
   const Type &dy = float_input(in, 0, "dy"), &y = float_input(in, 1, "y");
   check_shape(dy, y.shape, "dy");
-  return {checked(dy.dtype, dy.shape)};
+  if (!operand(in, 2)) return {checked(dy.dtype, dy.shape)};
+  const Type& scale = float_input(in, 2, "scale");
+  check(scale.dtype == DType::f32 && scale.shape.rank() <= 1 &&
+            (scale.shape.count() == 1 || (y.shape.rank() > 0 && scale.shape.count() == y.shape[0])),
+        "scale is {}; one float32, or one for each index of the first axis of {}, is needed",
+        to_string(scale), to_string(y));
+  return {checked(dy.dtype, dy.shape), checked(scale.dtype, scale.shape)};
+}
+
+// With steps v = x / scale: dx as for a clamp of v, dscale = sum of dy (round(v) - v), and outside of dy times the bound.
+void eval_rounding_grad(const op::Clamp& clamp, std::span<const TensorView> in,
+                        std::span<const MutTensorView> out) {
+  const float *dy = in[0].as<float>(), *x = in[1].as<float>();
+  const std::int64_t scales = in[2].count(), row = in[1].count() / std::max<std::int64_t>(scales, 1);
+  for (std::int64_t k = 0; k < scales; ++k) {
+    double sum = 0;
+    for (std::int64_t i = k * row; i < (k + 1) * row; ++i) {
+      const float steps = x[i] / in[2].as<float>()[k];
+      const bool inside = clamp.lo < steps && steps < clamp.hi;
+      const float rounded = std::nearbyint(std::clamp(steps, clamp.lo, clamp.hi));
+      sum += static_cast<double>(dy[i]) * static_cast<double>(rounded - (inside ? steps : 0));
+      if (const MutTensorView dx = result(out, 0)) dx.as<float>()[i] = inside ? dy[i] : 0;
+    }
+    if (const MutTensorView to = result(out, 1)) to.as<float>()[k] = static_cast<float>(sum);
+  }
 }
 
 void eval_clamp_grad(const Op& op, std::span<const TensorView> in, std::span<const MutTensorView> out) {
   const op::Clamp& clamp = attributes<op::ClampGrad>(op).clamp;
+  if (operand(in, 2)) return eval_rounding_grad(clamp, in, out);
   visit_real(in[0].dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T *dy = in[0].as<T>(), *y = in[1].as<T>();

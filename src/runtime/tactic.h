@@ -112,5 +112,8 @@ std::span<const Tactic> clamp_grad_tactics();
 std::span<const Tactic> average_tactics();
 std::span<const Tactic> momentum_tactics();
 std::span<const Tactic> adam_tactics();
+std::span<const Tactic> run_time_rounding_tactics();  // rounding.cpp
+std::span<const Tactic> rounding_grad_tactics();
+std::span<const Tactic> train_matmul_tactics();  // train_matmul.cpp
 
 }  // namespace eke

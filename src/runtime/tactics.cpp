@@ -45,6 +45,10 @@ std::vector<std::vector<Tactic>> make_table() {
   set(average_pool_grad_tactics(), {op::AveragePoolGrad{}});
   set(spread_tactics(), {op::Expand{}});
   add(channel_sum_tactics(), op::Reduce{});
+  add(rounding_grad_tactics(), op::ClampGrad{});
+  for (const Op& op : {Op(op::QuantizeLinear{}), Op(op::DequantizeLinear{})})
+    add(run_time_rounding_tactics(), op);
+  for (const Op& op : {Op(op::Gemm{}), Op(op::MatMul{})}) add(train_matmul_tactics(), op);
   for (auto own : {train_depthwise_tactics, train_conv_tactics}) add(own(), op::Conv{});
   for (auto own : {depthwise_transpose_tactics, conv_transpose_tactics}) add(own(), op::ConvTranspose{});
   for (auto own : {depthwise_grad_weight_tactics, conv_grad_weight_tactics}) add(own(), op::ConvGradWeight{});

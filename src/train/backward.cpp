@@ -19,8 +19,10 @@ std::vector<bool> dependent(const Graph& graph, const std::vector<ValueId>& wrt)
     const bool any = std::ranges::any_of(
         node.in, [&](ValueId id) { return id != kNoValue && depends[static_cast<std::size_t>(id)]; });
     if (!any || !passes(def(node.op))) continue;
+    const bool rounds = std::holds_alternative<op::QuantizeLinear>(node.op);
     for (const ValueId id : node.out)
-      if (id != kNoValue && is_float(graph[id].type.dtype)) depends[static_cast<std::size_t>(id)] = true;
+      if (id != kNoValue && (rounds || is_float(graph[id].type.dtype)))
+        depends[static_cast<std::size_t>(id)] = true;
   }
   return depends;
 }

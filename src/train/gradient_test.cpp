@@ -255,6 +255,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, GradientTest, ::testing::ValuesIn(cases()),
 TEST(Gradients, AreAllTested) {
   std::set<std::string_view> tested;
   for (const Case& c : cases()) tested.insert(struct_name(c.op));
+  tested.insert({"QuantizeLinear", "DequantizeLinear"});  // below: theirs are no derivatives
   [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
     const auto visit = [&](const Op& op) {
       EXPECT_TRUE(def(op).grad == nullptr || tested.contains(struct_name(op))) << struct_name(op);
@@ -262,6 +263,31 @@ TEST(Gradients, AreAllTested) {
     (visit(Op(std::variant_alternative_t<kIndex, detail::OpVariant>{})), ...);
   }
   (std::make_index_sequence<kOpCount>());
+}
+
+// Straight through between the bounds; for the scale round(v) - v there, and the bound outside.
+TEST(Gradients, OfRoundingPassStraightThrough) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", {DType::f32, {2, 3}}),
+                scale = graph.add_value("s", {DType::f32, {2}});
+  graph.inputs = {x, scale};
+  NodeBuilder builder(graph, "n");
+  const ValueId zero = builder.constant(Tensor::from<std::uint8_t>({2}, {250, 250}));
+  const ValueId stored = builder.add(op::QuantizeLinear{.axis = 0}, {x, scale, zero});
+  const ValueId rounded = builder.add(op::DequantizeLinear{.axis = 0}, {stored, scale, zero});
+  const ValueId loss = builder.add(op::Reduce{.fn = op::ReduceFn::ReduceSum, .keepdims = 0}, {rounded});
+  Backward result = backward(graph, loss, {x, scale});
+  result.graph.outputs = {rounded, result.gradients[0], result.gradients[1]};
+  const std::vector<Tensor> got = evaluate(
+      result.graph,
+      {Tensor::from<float>({2, 3}, {-0.26f, 0.34f, 3, -9, 0.5f, 1}), Tensor::from<float>({2}, {0.1f, 0.5f})});
+  const float kRounded[] = {-0.3f, 0.3f, 0.5f, -9, 0.5f, 1}, kStraight[] = {1, 1, 0, 1, 1, 1},
+              kScale[] = {-0.4f - 0.4f + 5, 0};
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(got[0].values<float>()[i], kRounded[i], 1e-6);
+    EXPECT_EQ(got[1].values<float>()[i], kStraight[i]);
+  }
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(got[2].values<float>()[i], kScale[i], 1e-5);
 }
 
 TEST(Gradients, NameTheOperatorThatHasNone) {

@@ -15,6 +15,7 @@ void clamp_grad_avx2(const ClampGradArgs& a) noexcept { clamp_grad(a); }
 void momentum_avx2(const MomentumArgs& a) noexcept { momentum(a); }
 void adam_avx2(const AdamArgs& a) noexcept { adam(a); }
 void average_avx2(const AverageArgs& a) noexcept { average(a); }
+void rounding_grad_avx2(const RoundingGradArgs& a) noexcept { rounding_grad(a); }
 
 }  // namespace eke::kernels
 #endif

@@ -15,6 +15,7 @@ void clamp_grad_avx512vnni(const ClampGradArgs& a) noexcept { clamp_grad(a); }
 void momentum_avx512vnni(const MomentumArgs& a) noexcept { momentum(a); }
 void adam_avx512vnni(const AdamArgs& a) noexcept { adam(a); }
 void average_avx512vnni(const AverageArgs& a) noexcept { average(a); }
+void rounding_grad_avx512vnni(const RoundingGradArgs& a) noexcept { rounding_grad(a); }
 
 }  // namespace eke::kernels
 #endif

@@ -173,5 +173,29 @@ inline void average(const AverageArgs& a) noexcept {
   });
 }
 
+// To the nearest integer, ties to even, by a number whose last digit counts ones; NaN stays.
+inline F16 rounded(F16 steps, F16 lo, F16 hi) noexcept {
+  const F16 ones = set(0x1.8p23f);
+  return (clamp(steps, lo, hi) + ones) - ones;
+}
+
+inline void rounding_grad(const RoundingGradArgs& a) noexcept {
+  const F16 scale = set(a.scale), lo = set(a.lo), hi = set(a.hi), zero = set(0.0f);
+  F16 sum = zero;
+  for_lanes(a.count, [&](std::ptrdiff_t i, int n) {
+    const F16 dy = load(a.dy + i), steps = load(a.x + i) / scale;
+    const auto inside = [&](F16 v) { return pick(less(lo, steps), pick(less(steps, hi), v, zero), zero); };
+    F16 product = dy * (rounded(steps, lo, hi) - inside(steps));
+    if (n < 16) {  // what lies behind the end does not count
+      float kept[16] = {};
+      store(kept, product, n);
+      product = load(kept);
+    }
+    sum = sum + product;
+    if (a.out) store(a.out + i, inside(dy), n);
+  });
+  store(a.sum, sum);
+}
+
 }  // namespace
 }  // namespace eke::kernels

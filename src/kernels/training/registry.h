@@ -25,6 +25,7 @@ std::span<const TrainingKernel<ClampGradFn>> clamp_grad_kernels() noexcept;
 std::span<const TrainingKernel<MomentumFn>> momentum_kernels() noexcept;
 std::span<const TrainingKernel<AdamFn>> adam_kernels() noexcept;
 std::span<const TrainingKernel<AverageFn>> average_kernels() noexcept;
+std::span<const TrainingKernel<RoundingGradFn>> rounding_grad_kernels() noexcept;
 
 inline ChannelSumsFn select_channel_sums(Isa isa) noexcept { return select(channel_sums_kernels(), isa).run; }
 inline BatchNormFn select_batch_norm(Isa isa) noexcept { return select(batch_norm_kernels(), isa).run; }
@@ -38,5 +39,8 @@ inline ClampGradFn select_clamp_grad(Isa isa) noexcept { return select(clamp_gra
 inline MomentumFn select_momentum(Isa isa) noexcept { return select(momentum_kernels(), isa).run; }
 inline AdamFn select_adam(Isa isa) noexcept { return select(adam_kernels(), isa).run; }
 inline AverageFn select_average(Isa isa) noexcept { return select(average_kernels(), isa).run; }
+inline RoundingGradFn select_rounding_grad(Isa isa) noexcept {
+  return select(rounding_grad_kernels(), isa).run;
+}
 
 }  // namespace eke::kernels

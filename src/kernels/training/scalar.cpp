@@ -15,5 +15,6 @@ void clamp_grad_scalar(const ClampGradArgs& a) noexcept { clamp_grad(a); }
 void momentum_scalar(const MomentumArgs& a) noexcept { momentum(a); }
 void adam_scalar(const AdamArgs& a) noexcept { adam(a); }
 void average_scalar(const AverageArgs& a) noexcept { average(a); }
+void rounding_grad_scalar(const RoundingGradArgs& a) noexcept { rounding_grad(a); }
 
 }  // namespace eke::kernels

@@ -18,7 +18,8 @@ enum class List {
   clamp_grad,
   momentum,
   adam,
-  average
+  average,
+  rounding_grad
 };
 
 template <List kList>
@@ -50,6 +51,7 @@ constexpr auto kClampGrad = rows<ClampGradFn, List::clamp_grad>();
 constexpr auto kMomentum = rows<MomentumFn, List::momentum>();
 constexpr auto kAdam = rows<AdamFn, List::adam>();
 constexpr auto kAverage = rows<AverageFn, List::average>();
+constexpr auto kRoundingGrad = rows<RoundingGradFn, List::rounding_grad>();
 
 }  // namespace
 
@@ -61,5 +63,6 @@ std::span<const TrainingKernel<ClampGradFn>> clamp_grad_kernels() noexcept { ret
 std::span<const TrainingKernel<MomentumFn>> momentum_kernels() noexcept { return kMomentum; }
 std::span<const TrainingKernel<AdamFn>> adam_kernels() noexcept { return kAdam; }
 std::span<const TrainingKernel<AverageFn>> average_kernels() noexcept { return kAverage; }
+std::span<const TrainingKernel<RoundingGradFn>> rounding_grad_kernels() noexcept { return kRoundingGrad; }
 
 }  // namespace eke::kernels

@@ -97,4 +97,16 @@ struct AverageArgs {
 };
 using AverageFn = void (*)(const AverageArgs&) noexcept;
 
+// With v = x / scale, rounded to the nearest integer, ties to even, where lo and hi are integers below 2^22: out = dy where
+// lo < v < hi, else 0; sum[i % 16] = sum of dy * (round(clamp(v)) - v), of dy *
+// round(clamp(v)) where v is not inside.
+struct RoundingGradArgs {
+  const float *dy = nullptr, *x = nullptr;
+  float* out = nullptr;  // null: not wanted
+  std::size_t count = 0;
+  float scale = 1, lo = 0, hi = 0;
+  float* sum = nullptr;  // [16]
+};
+using RoundingGradFn = void (*)(const RoundingGradArgs&) noexcept;
+
 }  // namespace eke::kernels

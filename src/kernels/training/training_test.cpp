@@ -143,5 +143,15 @@ EKE_TRAINING_TEST(Average, average) {
   }
 }
 
+EKE_TRAINING_TEST(RoundingGrad, rounding_grad) {
+  for (std::size_t count = 1; count < 80; count += 7) {
+    Buffer<float> dy = values(count), x = values(count), out(count), sum(16), want = out, want_sum = sum;
+    GetParam().run({dy.data(), x.data(), out.data(), count, 0.01f, -128, 127, sum.data()});
+    rounding_grad_kernels().back().run(
+        {dy.data(), x.data(), want.data(), count, 0.01f, -128, 127, want_sum.data()});
+    ASSERT_TRUE(out == want && sum == want_sum) << count;
+  }
+}
+
 }  // namespace
 }  // namespace eke::kernels

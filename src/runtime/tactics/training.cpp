@@ -430,12 +430,14 @@ std::span<const Tactic> channel_sum_tactics() {
 }
 
 std::span<const Tactic> clamp_grad_tactics() {
-  static const Tactic list[] = {
-      {"clamp_grad_f32", LayoutNeed::any,
-       [](const Query& q) { return float_inputs(q) && q.constant(0) == nullptr && q.constant(1) == nullptr; },
-       [](const Query& q) {
-         return prepared<ClampGradStep>(q, "clamp_grad_f32", {{0, 0}, {0, 1}});
-       }}};
+  static const Tactic list[] = {{"clamp_grad_f32", LayoutNeed::any,
+                                 [](const Query& q) {
+                                   return q.inputs() == 2 && float_inputs(q) && q.constant(0) == nullptr &&
+                                          q.constant(1) == nullptr;
+                                 },
+                                 [](const Query& q) {
+                                   return prepared<ClampGradStep>(q, "clamp_grad_f32", {{0, 0}, {0, 1}});
+                                 }}};
   return list;
 }
 
