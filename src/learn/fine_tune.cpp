@@ -13,7 +13,7 @@
 #include "data/split.h"
 #include "learn/checkpoint.h"
 #include "learn/run_images.h"
-#include "onnx/onnx.h"
+#include "runtime/plan.h"
 
 namespace eke {
 namespace {
@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
+
+std::uint64_t graph_hash(const Graph& graph) { return hash_bytes(to_text(graph, 0)); }
 
 // Everything that decides the bits of the result, a line each.
 std::string settings_text(const FineTuneOptions& o, std::int64_t batch, std::uint64_t images) {
@@ -41,6 +43,7 @@ std::string settings_text(const FineTuneOptions& o, std::int64_t batch, std::uin
                       s.optimizer.beta1, s.optimizer.beta2, s.optimizer.epsilon, s.optimizer.weight_decay,
                       s.optimizer.clip_norm);
   text += fmt::format("batch norm {} average {}\n", static_cast<int>(s.batch_norm), s.ema_decay);
+  if (o.teacher) text += fmt::format("teacher {:016x}\n", graph_hash(*o.teacher));
   if (s.trained) {
     for (const Trained& trained : *s.trained)
       text += fmt::format("train {} {}\n", trained.name, trained.lr_factor);
@@ -56,6 +59,44 @@ std::uint64_t hash_of(const FittedImages& images, std::uint64_t hash) {
   return hash;
 }
 
+// The logits of a network that no longer learns.
+class Teacher {
+ public:
+  Teacher(const Graph& graph, const Preprocess& how, const TrainStep& step, const Threads& threads)
+      : plan_(compile(bound_to(without_last_softmax(graph), how, step.image_type().shape[0]))),
+        scratch_(plan_, threads),
+        logits_(step.output_type()) {
+    check(plan_.input_types().at(0).shape == step.image_type().shape &&
+              plan_.output_types().at(0).dtype == DType::f32 &&
+              plan_.output_types()[0].shape.count() == logits_.count(),
+          "the teacher makes {} of {}; {} of {} is needed", to_string(plan_.output_types()[0]),
+          to_string(plan_.input_types()[0]), to_string(step.output_type()), to_string(step.image_type()));
+    for (std::size_t i = 1; i < plan_.output_types().size(); ++i)
+      others_.emplace_back(plan_.output_types()[i]);
+  }
+
+  TensorView run(const TensorView& images) {
+    std::vector<MutTensorView> out{{&plan_.output_types()[0], logits_.mutable_data()}};
+    for (Tensor& other : others_) out.push_back(other.mutable_view());
+    plan_.run({&images, 1}, out, scratch_);
+    return logits_.view();
+  }
+
+ private:
+  static Graph without_last_softmax(Graph graph) {
+    const int producer = producers(graph)[static_cast<std::size_t>(graph.outputs.at(0))];
+    if (producer < 0) return graph;
+    const Node& last = graph.nodes[static_cast<std::size_t>(producer)];
+    if (std::holds_alternative<op::Softmax>(last.op)) graph.outputs[0] = last.in[0];
+    return graph;
+  }
+
+  Plan plan_;
+  Scratch scratch_;
+  Tensor logits_;
+  std::vector<Tensor> others_;
+};
+
 class Loop {
  public:
   Loop(const Graph& graph, const FittedImages& train, const FittedImages* validation,
@@ -69,7 +110,7 @@ class Loop {
         step_(graph, with_batch(options.step, batch_), threads),
         images_(step_.image_type()),
         labels_(step_.label_type()),
-        network_(hash_bytes(to_onnx(graph))),
+        network_(graph_hash(graph)),
         settings_(settings_text(
             options, batch_,
             validation ? hash_of(*validation, hash_of(train, kHashStart)) : hash_of(train, kHashStart))) {
@@ -79,6 +120,8 @@ class Loop {
     schedule_ = {options.decay, options.rate, options.epochs * batches_,
                  std::llround(options.warm_up_epochs * static_cast<double>(batches_))};
     result_.planned_bytes = step_.planned_bytes();
+    result_.recomputed_share = step_.recomputed_share();
+    if (options.teacher) teacher_.emplace(*options.teacher, train.preprocess(), step_, threads);
     const auto classes = static_cast<std::int64_t>(train.dataset().classes().size());
     const Shape& logits = step_.output_type().shape;
     check(logits[logits.rank() - 1] >= classes,
@@ -87,6 +130,7 @@ class Loop {
   }
 
   FineTuned run() {
+    if (hooks_.on_plan) hooks_.on_plan(result_.planned_bytes, result_.recomputed_share);
     if (options_.resume) restore();
     saved_ = begin_ = Clock::now();
     while (at_.epoch < options_.epochs && !result_.stopped && !result_.stopped_early) run_epoch();
@@ -138,8 +182,9 @@ class Loop {
     std::memcpy(images_.mutable_data(), batch.images.data(), images_.bytes());
     std::memcpy(labels_.mutable_data(), batch.labels.data(), labels_.bytes());
     const std::int64_t number = at_.epoch * batches_ + at_.batch;
-    const StepResult result =
-        step_.run(images_.view(), labels_.view(), static_cast<float>(learning_rate(schedule_, number)));
+    const TensorView teacher = teacher_ ? teacher_->run(images_.view()) : TensorView{};
+    const StepResult result = step_.run(images_.view(), labels_.view(),
+                                        static_cast<float>(learning_rate(schedule_, number)), teacher);
     if (!std::isfinite(result.loss)) fail_diverged(number);
     at_.loss_sum += result.loss;
     at_.correct += result.correct;
@@ -174,6 +219,8 @@ class Loop {
   }
 
   void end_epoch() {
+    // Where values are rounded, a parameter that is no number need not show in the loss.
+    if (!step_.first_not_finite().empty()) fail_diverged(at_.epoch * batches_ + at_.batch - 1);
     EpochRecord record{at_.epoch + 1,
                        at_.loss_sum / static_cast<double>(batches_),
                        static_cast<double>(at_.correct) / static_cast<double>(batches_ * batch_),
@@ -266,6 +313,7 @@ class Loop {
   const FineTuneHooks& hooks_;
   std::int64_t batch_, batches_ = 0;
   TrainStep step_;
+  std::optional<Teacher> teacher_;
   Tensor images_, labels_;
   std::uint64_t network_;
   std::string settings_;
@@ -286,6 +334,8 @@ FineTuned fine_tune(const Graph& graph, const FittedImages& train, const FittedI
         options.rate);
   check(options.step.loss.kind == LossKind::cross_entropy,
         "the loop trains classifiers by their cross-entropy");
+  check(options.teacher.has_value() == (options.step.loss.distill_weight > 0),
+        "distillation needs a teacher and a weight above 0");
   return Loop(graph, train, validation, options, threads, hooks).run();
 }
 

@@ -30,6 +30,8 @@ struct FineTuneOptions {
   std::string checkpoint = {};      // path; empty: none
   double checkpoint_seconds = 120;  // also after each epoch
   bool resume = false;              // from the checkpoint, where there is one
+  // What step.loss.distill_weight distils from: a network of the same images and classes.
+  std::optional<Graph> teacher = {};
 };
 
 struct StepProgress {
@@ -45,6 +47,8 @@ struct EpochRecord {
 };
 
 struct FineTuneHooks {
+  // Before the first step: memory of a step, and the share of the forward work that is done twice to fit it.
+  std::function<void(std::size_t planned_bytes, double recomputed_share)> on_plan = {};
   std::function<void(const StepProgress&)> on_step = {};
   std::function<void(const EpochRecord&)> on_epoch = {};
   std::function<bool()> should_stop =
@@ -58,8 +62,9 @@ struct FineTuned {
   std::vector<EpochRecord> epochs;
   std::int64_t best_epoch = 0, resumed_at_step = 0;
   std::size_t planned_bytes = 0;
-  bool stopped = false;        // by should_stop
-  bool stopped_early = false;  // by patience
+  double recomputed_share = 0;  // of the forward work, what is done twice to fit the memory
+  bool stopped = false;         // by should_stop
+  bool stopped_early = false;   // by patience
 };
 
 // `graph` is a portable classifier of images as `train` are preprocessed; `validation` may be null. Throws an Error when

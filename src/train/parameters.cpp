@@ -29,6 +29,9 @@ class Finder {
         std::holds_alternative<op::Gemm>(node.op)) {
       take(node, 1, ParameterKind::weight);
       take(node, 2, ParameterKind::bias);
+    } else if (std::holds_alternative<op::QuantizeLinear>(node.op)) {
+      take(node, 0, ParameterKind::weight);
+      take_scale(node);
     } else if (std::holds_alternative<op::MatMul>(node.op)) {
       take(node, 0, ParameterKind::weight);
       take(node, 1, ParameterKind::weight);
@@ -45,6 +48,15 @@ class Finder {
         if (binary->fn == op::BinaryFn::Add && is_product(graph_, producer(node, 1 - i)))
           take(node, i, ParameterKind::bias);
     }
+  }
+
+  // A scale that training may carry through zero counts by its size.
+  void take_scale(const Node& node) {
+    const int source = producer(node, 1);
+    if (source < 0) return take(node, 1, ParameterKind::scale);
+    const Node& size = graph_.nodes[static_cast<std::size_t>(source)];
+    const auto* unary = std::get_if<op::Unary>(&size.op);
+    if (unary != nullptr && unary->fn == op::UnaryFn::Abs) take(size, 0, ParameterKind::scale);
   }
 
   int producer(const Node& node, std::size_t i) const {

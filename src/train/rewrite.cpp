@@ -109,42 +109,6 @@ Graph split_batch_norm(Graph graph) {
 
 Graph fuse_norm_clamps(Graph graph) { return fuse_gradient_clamps(fuse_forward_clamps(std::move(graph))); }
 
-Graph recompute_norms(Graph graph) {
-  const int loss = producers(graph)[static_cast<std::size_t>(graph.outputs[0])];
-  check(loss >= 0, "the loss is no result of a node");
-  const auto border = static_cast<std::size_t>(loss);
-  const auto readers = consumers(graph);
-  std::map<ValueId, Node> sources;  // of what may be computed again
-  for (std::size_t i = 0; i < border; ++i) {
-    const Node& node = graph.nodes[i];
-    if (norm_of(node) == nullptr || is_graph_output(graph, node.out[0])) continue;
-    const auto& input_uses = readers[static_cast<std::size_t>(node.in[0])];
-    const bool input_kept =
-        std::ranges::any_of(input_uses, [&](int use) { return static_cast<std::size_t>(use) > border; });
-    if (input_kept) sources.emplace(node.out[0], node);
-  }
-  std::vector<Node> nodes;
-  std::map<ValueId, ValueId> again;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    Node node = std::move(graph.nodes[i]);
-    for (ValueId& id : node.in) {
-      const auto source = i > border ? sources.find(id) : sources.end();
-      if (source == sources.end()) continue;
-      if (!again.contains(id)) {
-        Node copy = source->second;
-        copy.name += "_again";
-        copy.out = {graph.add_value(graph[id].name + "_again", graph[id].type)};
-        again[id] = copy.out[0];
-        nodes.push_back(std::move(copy));
-      }
-      id = again[id];
-    }
-    nodes.push_back(std::move(node));
-  }
-  graph.nodes = std::move(nodes);
-  return graph;
-}
-
 std::vector<Node> update_early(const Graph& graph, const std::vector<StepState>& states) {
   std::map<ValueId, ValueId> replaced;  // output of an update: the state that it replaces
   for (const StepState& state : states) replaced[state.out] = state.in;

@@ -16,10 +16,6 @@ Graph split_batch_norm(Graph graph);
 // clamp of that: the mask is computed again from the input, and needs no memory.
 Graph fuse_norm_clamps(Graph graph);
 
-// Normalized values that the nodes after the loss read are computed again there, from the normalization's input, which
-// its gradient keeps in memory anyhow. The loss is the graph's first output.
-Graph recompute_norms(Graph graph);
-
 // The nodes in an order in which each update of a state stands as soon as its inputs exist and all other readers of the
 // old state are done, so that gradients die early and states can be updated in place.
 std::vector<Node> update_early(const Graph& graph, const std::vector<StepState>& states);

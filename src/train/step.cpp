@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -42,14 +43,44 @@ bool is_finite(const Tensor& tensor) {
   return std::ranges::all_of(tensor.values<float>(), [](float x) { return std::isfinite(x); });
 }
 
+// A step with its memory.
+struct Compiled {
+  Compiled(StepGraph made, const StepOptions& options, const Threads& threads)
+      : step(std::move(made)),
+        plan(compile(
+            step.graph,
+            {.isa = options.isa, .reference_only = options.reference_only, .states = plan_states(step)})),
+        scratch(plan, threads) {}
+  std::size_t bytes() const noexcept { return scratch.bytes() + plan.weight_bytes(); }
+
+  StepGraph step;
+  Plan plan;
+  Scratch scratch;
+};
+
+// The first of these numbers of segments whose step fits is taken; more of them hardly need less memory.
+constexpr int kSegments[] = {1, 2, 3, 4, 6, 8, 12, 16};
+
+Compiled fit(const Graph& graph, const StepOptions& options, const Threads& threads) {
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const int segments : kSegments) {
+    Compiled compiled(make_step_graph(graph, options, segments), options, threads);
+    if (options.memory_bytes == 0 || compiled.bytes() <= options.memory_bytes) return compiled;
+    least = std::min(least, compiled.bytes());
+  }
+  fail("a step on {} images needs {} bytes at least, {} are allowed; give a smaller batch or smaller images",
+       options.batch, least, options.memory_bytes);
+}
+
 }  // namespace
 
 struct TrainStep::Impl {
   Graph network;
   LossKind loss;
-  StepGraph step;
-  Plan plan;
-  Scratch scratch;
+  Compiled compiled;
+  StepGraph& step = compiled.step;
+  Plan& plan = compiled.plan;
+  Scratch& scratch = compiled.scratch;
   std::int64_t steps = 0;
   Type image_type, label_type;
   Tensor output;
@@ -57,22 +88,13 @@ struct TrainStep::Impl {
   Impl(const Graph& graph, const StepOptions& options, const Threads& threads)
       : network(graph),
         loss(options.loss.kind),
-        step(make_step_graph(graph, options)),
-        plan(compile(
-            step.graph,
-            {.isa = options.isa, .reference_only = options.reference_only, .states = plan_states(step)})),
-        scratch(plan, threads),
+        compiled(fit(graph, options, threads)),
         image_type(plan.input_types()[0]),
         label_type(plan.input_types()[1]),
         output(plan.output_types()[1]) {
-    check(options.memory_bytes == 0 || planned_bytes() <= options.memory_bytes,
-          "a step on {} images needs {} bytes, {} are allowed; give a smaller batch or smaller images",
-          options.batch, planned_bytes(), options.memory_bytes);
     for (std::size_t i = 0; i < step.states.size(); ++i)
       write(i, std::exchange(step.states[i].initial, Tensor()));
   }
-
-  std::size_t planned_bytes() const noexcept { return scratch.bytes() + plan.weight_bytes(); }
 
   const Type& type_of(std::size_t i) const { return step.graph[step.states[i].in].type; }
 
@@ -120,7 +142,8 @@ TrainStep::~TrainStep() = default;
 const Type& TrainStep::image_type() const noexcept { return impl_->image_type; }
 const Type& TrainStep::label_type() const noexcept { return impl_->label_type; }
 const Type& TrainStep::output_type() const noexcept { return impl_->output.type(); }
-std::size_t TrainStep::planned_bytes() const noexcept { return impl_->planned_bytes(); }
+std::size_t TrainStep::planned_bytes() const noexcept { return impl_->compiled.bytes(); }
+double TrainStep::recomputed_share() const noexcept { return impl_->step.recomputed_share; }
 const Plan& TrainStep::plan() const noexcept { return impl_->plan; }
 const Tensor& TrainStep::output() const noexcept { return impl_->output; }
 std::int64_t TrainStep::steps_run() const noexcept { return impl_->steps; }

@@ -49,7 +49,7 @@ struct OptimizerOptions {
   float clip_norm = 0;     // of all gradients together; 0: none
 };
 
-enum class ParameterKind : std::uint8_t { weight, bias, norm, slope };
+enum class ParameterKind : std::uint8_t { weight, bias, norm, slope, scale };
 
 // A constant of a network that training may change.
 struct Parameter {
@@ -59,8 +59,8 @@ struct Parameter {
   std::string node;  // the first that reads it
 };
 
-// Weights and biases of convolutions and products, scales and shifts of normalizations, slopes of PRelus; in the order
-// of the nodes. `graph` need not have known types.
+// Weights and biases of convolutions and products, scales and shifts of normalizations, slopes of PRelus, scales of
+// simulated quantization (and the weights that it rounds); in the order of the nodes. `graph` need not have known types.
 std::vector<Parameter> parameters(const Graph& graph);
 
 struct Trained {
@@ -81,8 +81,9 @@ struct StepOptions {
   std::int64_t batch = 16;
   std::optional<Shape> image = {};  // of one image, [C, H, W], where the graph leaves it open
   BatchNormMode batch_norm = BatchNormMode::batch;
-  float ema_decay = 0;           // above 0: keeps an exponential moving average of what is trained
-  std::size_t memory_bytes = 0;  // what planned_bytes() may be; 0: no limit
+  float ema_decay = 0;  // above 0: keeps an exponential moving average of what is trained
+  // What planned_bytes() may be; 0: no limit. To fit, parts of the forward pass are computed again in the backward pass.
+  std::size_t memory_bytes = 0;
   std::optional<Isa> isa = {};
   bool reference_only = false;  // every step by the reference: slow, for tests
 };
@@ -101,7 +102,7 @@ class TrainStep {
  public:
   // `graph` is a portable network with one input [N, C, H, W] (float32) whose first output is trained. `threads` must
   // outlive the step. Throws an Error when something cannot be trained or does not fit the memory; it then names
-  // what is needed.
+  // what is needed at least.
   TrainStep(const Graph& graph, const StepOptions& options, const Threads& threads);
   TrainStep(TrainStep&&) noexcept;
   TrainStep& operator=(TrainStep&&) noexcept;
@@ -111,7 +112,8 @@ class TrainStep {
   const Type& label_type() const noexcept;   // i64 [batch], or of mse f32 as the output
   const Type& output_type() const noexcept;  // logits; of arcface cosines [batch, classes]
   std::size_t planned_bytes()
-      const noexcept;  // activations, gradients, parameters and states, packed weights
+      const noexcept;                        // activations, gradients, parameters and states, packed weights
+  double recomputed_share() const noexcept;  // of the forward pass's multiplications, how many are done twice
   const Plan& plan() const noexcept;
 
   // One step with learning rate `lr`. Types must be image_type() and label_type(); `teacher` (f32, as output_type())

@@ -9,9 +9,11 @@
 #include "base/error.h"
 #include "ops/infer.h"
 #include "ops/node_builder.h"
+#include "ops/op_def.h"
 #include "passes/passes.h"
 #include "train/backward.h"
 #include "train/loss.h"
+#include "train/recompute.h"
 #include "train/rewrite.h"
 
 namespace eke {
@@ -67,6 +69,12 @@ Shape batch_shape(const Graph& network, const StepOptions& options) {
   return shape;
 }
 
+std::int64_t macs_of(const Graph& graph) {
+  std::int64_t sum = 0;
+  for (const Node& node : graph.nodes) sum += cost_of(graph, node).macs;
+  return sum;
+}
+
 class Builder {
  public:
   Builder(const Graph& network, const StepOptions& options)
@@ -75,10 +83,11 @@ class Builder {
           "the decay of averages is {}; it must be in [0, 1)", options.ema_decay);
   }
 
-  StepGraph run() {
+  StepGraph run(int segments) {
     open_network();
     add_inputs();
     add_centres();
+    const std::int64_t forward = macs_of(graph_);
     const LossValues loss =
         with_context([] { return std::string("the loss"); },
                      [&] {
@@ -93,8 +102,12 @@ class Builder {
     for (const StepState& state : states_) graph_.outputs.push_back(state.out);
     graph_ = split_batch_norm(std::move(graph_));
     graph_ = fuse_norm_clamps(std::move(graph_));
-    graph_ = recompute_norms(std::move(graph_));
-    return finish();
+    const std::int64_t once = macs_of(graph_);
+    graph_ = recompute(graph_, segments > 1 ? values_inside(graph_, segments) : cheap_values(graph_));
+    StepGraph step = finish();
+    step.recomputed_share = static_cast<double>(macs_of(step.graph) - once) /
+                            static_cast<double>(std::max<std::int64_t>(forward, 1));
+    return step;
   }
 
  private:
@@ -317,8 +330,8 @@ class Builder {
 
 }  // namespace
 
-StepGraph make_step_graph(const Graph& network, const StepOptions& options) {
-  return Builder(network, options).run();
+StepGraph make_step_graph(const Graph& network, const StepOptions& options, int segments) {
+  return Builder(network, options).run(segments);
 }
 
 }  // namespace eke

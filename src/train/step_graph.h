@@ -23,8 +23,10 @@ struct StepGraph {
       graph;  // inputs: images, labels, R, T, teacher (when distilling), states; outputs: loss, output, states
   std::vector<StepState> states;
   bool distills = false;
+  double recomputed_share = 0;  // of the forward part's multiplications, how many are done twice
 };
 
-StepGraph make_step_graph(const Graph& network, const StepOptions& options);
+// With more than one segment (recompute.h) the step needs less memory and more time.
+StepGraph make_step_graph(const Graph& network, const StepOptions& options, int segments = 1);
 
 }  // namespace eke

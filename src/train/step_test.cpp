@@ -220,6 +220,22 @@ TEST(TrainStep, OutputIsThatOfTheGraph) {
     EXPECT_NEAR(element_as_double(step.output().view(), i), element_as_double(want.view(), i), 1e-3);
 }
 
+TEST(TrainStep, ComputesAgainToFitTheMemoryWithTheSameBits) {
+  const Threads threads(2);
+  const Graph network = testing::mobilenet_v2(64, kClasses);
+  StepOptions options = options_of(4);
+  TrainStep whole(network, options, threads);
+  EXPECT_EQ(whole.recomputed_share(), 0);
+  options.memory_bytes = whole.planned_bytes() * 95 / 100;
+  TrainStep small(network, options, threads);
+  EXPECT_LE(small.planned_bytes(), options.memory_bytes);
+  EXPECT_GT(small.recomputed_share(), 0);
+  EXPECT_LE(small.recomputed_share(), 1);
+  const Batch batch = batch_for(whole, 1, kClasses);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(run(small, batch, 0.05f).loss, run(whole, batch, 0.05f).loss);
+  expect_same_bits(small.state(), whole.state());
+}
+
 struct Wrong {
   const char* name;
   const char* message;
@@ -239,6 +255,7 @@ TEST(TrainStep, NamesWhatIsWrong) {
       {"smoothing", "label smoothing", [](StepOptions& o) { o.loss.label_smoothing = 1; }},
       {"classes", "number of classes", [](StepOptions& o) { o.loss.kind = LossKind::arcface; }},
       {"decay", "decay of averages", [](StepOptions& o) { o.ema_decay = 1; }},
+      {"memory", "bytes at least, 1000 are allowed", [](StepOptions& o) { o.memory_bytes = 1000; }},
   };
   for (const Wrong& c : cases) {
     StepOptions options = options_of();
