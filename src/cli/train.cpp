@@ -89,6 +89,13 @@ Parts open_parts(const Options& options) {
   return {data.select(split.train), data.select(split.validation), empty};
 }
 
+// The classes of a model whose head stays, in its order.
+void take_classes(Parts& parts, const std::vector<std::string>& labels) {
+  if (labels.empty()) return;
+  parts.train = with_classes(parts.train, labels);
+  if (parts.validation) parts.validation = with_classes(*parts.validation, labels);
+}
+
 struct Result {
   const Options& options;
   std::size_t classes = 0, empty_classes = 0, single_classes = 0, train_images = 0, validation_images = 0;
@@ -96,6 +103,7 @@ struct Result {
   std::optional<Transferred> head = std::nullopt;
   std::optional<std::size_t> head_validated = std::nullopt;  // of the float network
   std::optional<FineTuned> tuned = std::nullopt;
+  std::optional<QuantAware> quantized = std::nullopt;
   std::optional<std::size_t> validated = std::nullopt;
   double seconds = 0;
   std::int64_t bytes = 0;
@@ -120,6 +128,26 @@ Json score_json(std::size_t correct, std::size_t of) {
           {"images", of},
           {"low", interval.low},
           {"high", interval.high}};
+}
+
+const FineTuned* tuning_of(const Result& r) {
+  if (r.quantized) return &r.quantized->tuned;
+  return r.tuned ? &*r.tuned : nullptr;
+}
+
+Json tuning_json(const FineTuned& tuned) {
+  Json json{{"epochs", Json::array()},
+            {"best_epoch", tuned.best_epoch},
+            {"resumed_at_step", tuned.resumed_at_step},
+            {"stopped_early", tuned.stopped_early},
+            {"planned_bytes", tuned.planned_bytes},
+            {"recomputed_share", tuned.recomputed_share}};
+  for (const EpochRecord& e : tuned.epochs) {
+    Json epoch{{"epoch", e.epoch}, {"loss", e.loss}, {"accuracy", e.accuracy}};
+    if (e.validated) epoch["validated"] = *e.validated;
+    json["epochs"].push_back(std::move(epoch));
+  }
+  return json;
 }
 
 Json report_json(const Result& r) {
@@ -148,20 +176,30 @@ Json report_json(const Result& r) {
     }
     if (r.head_validated) json["head"]["validation"] = score_json(*r.head_validated, r.validation_images);
   }
-  if (r.tuned) {
-    json["fine_tuning"] = {{"epochs", Json::array()},
-                           {"best_epoch", r.tuned->best_epoch},
-                           {"resumed_at_step", r.tuned->resumed_at_step},
-                           {"stopped_early", r.tuned->stopped_early},
-                           {"planned_bytes", r.tuned->planned_bytes}};
-    for (const EpochRecord& e : r.tuned->epochs) {
-      Json epoch{{"epoch", e.epoch}, {"loss", e.loss}, {"accuracy", e.accuracy}};
-      if (e.validated) epoch["validated"] = *e.validated;
-      json["fine_tuning"]["epochs"].push_back(std::move(epoch));
-    }
+  if (const FineTuned* tuned = tuning_of(r)) json["fine_tuning"] = tuning_json(*tuned);
+  if (r.quantized) {
+    json["quantization"] = {{"weights", r.options.tuning.per_tensor ? "per tensor" : "per channel"},
+                            {"calibrator", r.options.tuning.calibrator},
+                            {"float", score_json(r.quantized->float_correct, r.validation_images)},
+                            {"post_training", score_json(r.quantized->start_correct, r.validation_images)},
+                            {"trained", score_json(r.quantized->correct, r.validation_images)},
+                            {"helped", r.quantized->tuned.best_epoch > 0}};
   }
   if (r.validated) json["validation"] = score_json(*r.validated, r.validation_images);
   return json;
+}
+
+std::string quantization_text(const Result& r) {
+  const QuantAware& q = *r.quantized;
+  const std::size_t of = r.validation_images;
+  return fmt::format(
+      "validation  float                     {}\n"
+      "            int8, post-training       {}\n"
+      "            int8, after {:<3} epochs    {}\n",
+      score_text(q.float_correct, of), score_text(q.start_correct, of), q.tuned.epochs.size(),
+      q.tuned.best_epoch > 0
+          ? fmt::format("{}, the best is epoch {}", score_text(q.correct, of), q.tuned.best_epoch)
+          : "none better: training did not help, and the post-training model is kept");
 }
 
 void report_text(const Result& r) {
@@ -193,11 +231,12 @@ void report_text(const Result& r) {
                                               : "none better than the new head alone, which is kept"));
     if (r.validated)
       print(fmt::format("            validation {}\n", score_text(*r.validated, r.validation_images)));
-    if (r.validation_images > 0) {
-      print(
-          "the best epoch was chosen on these validation images: other images tell how it does on new "
-          "ones\n");
-    }
+  }
+  if (r.quantized) print(quantization_text(r));
+  if (tuning_of(r) && r.validation_images > 0) {
+    print(
+        "the best epoch was chosen on these validation images: other images tell how it does on new "
+        "ones\n");
   }
   print(paint(Colour::good, "written") + fmt::format(" to '{}' in {:.1f} s\n", r.options.output, r.seconds));
 }
@@ -264,7 +303,8 @@ int train(const Options& options) {
   graph = opened_for(std::move(graph), preprocess);
   const RunLock lock(options.output + ".lock");
   const Threads threads(thread_count(options.common));
-  const Parts parts = open_parts(options);
+  Parts parts = open_parts(options);
+  if (options.tuning.quantized) take_classes(parts, resolve_labels(options.preprocess, graph));
   const FittedImages train(parts.train, preprocess, threads);
   std::optional<FittedImages> held_out;
   if (parts.validation) held_out.emplace(*parts.validation, preprocess, threads);
@@ -273,8 +313,8 @@ int train(const Options& options) {
   describe_images(result, parts, train, validation);
   throw_if_interrupted();
 
-  const bool from_scratch = options.from_scratch || options.model == "-";
-  if (!from_scratch) graph = fit_new_head(result, graph, train, validation, threads);
+  const bool keeps_head = options.from_scratch || options.model == "-" || options.tuning.quantized;
+  if (!keeps_head) graph = fit_new_head(result, graph, train, validation, threads);
   const Graph with_new_head = graph;
   if (options.tuning.asked()) {
     if (result.head) graph = ready_to_tune(*result.head);
@@ -282,7 +322,14 @@ int train(const Options& options) {
                         options.output, threads);
     graph = result.tuned->graph;
   }
-  if (validation) {
+  if (options.tuning.quantized) {
+    check(validation != nullptr,
+          "--qat needs validation images to judge the int8 model by: give --validation or --eval");
+    result.quantized = tune_quantized(graph, train, *validation, options.tuning,
+                                      static_cast<std::uint64_t>(options.seed), options.output, threads);
+    graph = result.quantized->graph;
+    result.validated = result.quantized->correct;
+  } else if (validation) {
     result.validated = result.tuned ? count_correct(graph, *validation, threads) : result.head_validated;
   }
   if (head_was_better(result)) {
@@ -366,6 +413,7 @@ void add_train(CLI::App& app, Action& action) {
   declare_data(*command, *options);
   declare_head(*command, *options);
   declare_tuning(*command, options->tuning);
+  declare_quant_aware(*command, options->tuning);
   declare_common(*command, options->common);
   declare_preprocess(*command, options->preprocess);
   command->footer(
@@ -375,6 +423,7 @@ void add_train(CLI::App& app, Action& action) {
       "Examples:\n"
       "  eke train base.onnx --data faces/ -o mine.onnx\n"
       "  eke train face.onnx --data faces/ --head ridge --epochs 0 -o mine.onnx\n"
+      "  eke train mine.onnx --data faces/ --qat -o mine.int8.onnx\n"
       "  eke new resnet8 --classes 10 | eke train --data fashion-mnist --epochs 15 -o fashion.onnx");
   command->callback([options, &action] { action = [options] { return train(*options); }; });
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "learn/head.h"
 
 namespace eke::cli {
@@ -60,20 +61,27 @@ std::vector<Trained> trained_parameters(const Graph& graph, const TuningOptions&
   return trained;
 }
 
+// The highest learning rate by default. Quantization-aware training starts from weights that are good already, and has no
+// normalization that forgives large steps.
+double usual_rate(const TuningOptions& options) {
+  const bool sgd = options.optimizer == "sgd";
+  if (options.quantized) return sgd ? 2e-4 : 5e-5;
+  return sgd ? 0.05 : 0.001;
+}
+
 FineTuneOptions fine_tune_options(const Graph& graph, const TuningOptions& options, std::uint64_t seed,
                                   const std::string& output) {
   FineTuneOptions result;
   result.step.loss.label_smoothing = static_cast<float>(options.smoothing);
   result.step.optimizer = optimizer_options(options);
-  result.step.trained = trained_parameters(graph, options);
+  if (!options.quantized) result.step.trained = trained_parameters(graph, options);
   result.step.batch = options.batch;
   result.step.batch_norm = options.freeze_statistics ? BatchNormMode::frozen : BatchNormMode::batch;
   result.step.ema_decay = static_cast<float>(options.average);
   result.step.memory_bytes = memory_bytes(options.memory);
-  result.epochs = options.epochs;
+  result.epochs = options.epoch_count();
   result.decay = parse_decay(options.schedule);
-  const double usual = result.step.optimizer.kind == OptimizerKind::sgd ? 0.05 : 0.001;
-  result.rate = options.rate > 0 ? options.rate : usual;
+  result.rate = options.rate > 0 ? options.rate : usual_rate(options);
   result.warm_up_epochs = options.warm_up;
   result.augmentation = parse_augmentation(options.augmentation);
   result.balance = options.balance;
@@ -90,6 +98,12 @@ class TrainProgress {
  public:
   explicit TrainProgress(std::size_t validation) : validation_(validation), line_("", 0) {}
 
+  void on_plan(std::size_t bytes, double recomputed_share) {
+    std::string text = fmt::format("a step needs {} of memory", bytes_text(static_cast<double>(bytes)));
+    if (recomputed_share > 0)
+      text += fmt::format("; to fit, {:.0f} % of the forward work is done twice", 100 * recomputed_share);
+    line_.finish(text);
+  }
   void on_step(const StepProgress& p) {
     last_ = p;
     line_.show(fmt::format("epoch {} of {}: loss {:.4f}, accuracy {:.1f} %, {:.0f} images/s, {} left",
@@ -123,7 +137,7 @@ void declare_tuning(CLI::App& app, TuningOptions& options) {
   const auto add = [&](const char* name, auto& value, const std::string& help) {
     return app.add_option(name, value, help)->group(group)->capture_default_str();
   };
-  add("--epochs", options.epochs, "over the training images (0: the head alone)")
+  add("--epochs", options.epochs, "over the training images (default 20; 0: the head alone; with --qat 10)")
       ->check(CLI::Range(0, 100000));
   add("--freeze", options.freeze, "backbone: the head alone, as --epochs 0; none")
       ->check(CLI::IsMember({"none", "backbone"}));
@@ -135,7 +149,8 @@ void declare_tuning(CLI::App& app, TuningOptions& options) {
   add("--batch", options.batch, "images a step")->check(CLI::Range(1, 65536));
   add("--optimizer", options.optimizer, "sgd (momentum 0.9, Nesterov), adam or adamw")
       ->check(CLI::IsMember({"sgd", "adam", "adamw"}));
-  add("--rate", options.rate, "the highest learning rate (0: 0.05 of sgd, 0.001 of adam)")
+  add("--rate", options.rate,
+      "the highest learning rate (0: 0.05 of sgd, 0.001 of adam; with --qat 0.0002, 0.00005)")
       ->check(CLI::NonNegativeNumber);
   add("--backbone-rate", options.backbone_rate, "factor on the rate of all but the head")
       ->check(CLI::NonNegativeNumber);
@@ -161,6 +176,16 @@ void declare_tuning(CLI::App& app, TuningOptions& options) {
 }
 
 void check_tuning(const TuningOptions& options) {
+  if (options.quantized) {
+    if (options.epoch_count() == 0)
+      throw UsageError("--qat with --epochs 0 trains nothing: use eke quantize");
+    if (!options.unfreeze_from.empty() || options.freeze != "none")
+      throw UsageError("--qat trains all layers: leave out --freeze and --unfreeze-from");
+    if (!parse_calibrator(options.calibrator))
+      throw UsageError(fmt::format(
+          "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
+          options.calibrator));
+  }
   parse_augmentation(options.augmentation);
   parse_decay(options.schedule);
   memory_bytes(options.memory);
@@ -168,22 +193,67 @@ void check_tuning(const TuningOptions& options) {
 
 std::string checkpoint_path(const std::string& output) { return output + ".checkpoint"; }
 
+void declare_quant_aware(CLI::App& app, TuningOptions& options) {
+  const std::string group = "Quantization-aware training, from a trained float model";
+  app.add_flag("--qat", options.quantized,
+               "train the quantized form; the output is int8, and never worse than quantization alone")
+      ->group(group);
+  app.add_flag("--per-tensor", options.per_tensor, "one scale for all weights of a layer")->group(group);
+  app.add_option("--calibrator", options.calibrator,
+                 "of the start: min-max, moving-average, percentile, mse or entropy")
+      ->group(group)
+      ->capture_default_str();
+  app.add_option("--distill", options.distill,
+                 "share of the loss that compares with the float model's answers, in 0 to 1")
+      ->group(group)
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+namespace {
+
+// Hooks that show progress on `progress` and end at Ctrl-C.
+FineTuneHooks hooks_for(TrainProgress& progress) {
+  FineTuneHooks hooks;
+  hooks.on_plan = [&](std::size_t bytes, double share) { progress.on_plan(bytes, share); };
+  hooks.on_step = [&](const StepProgress& p) { progress.on_step(p); };
+  hooks.on_epoch = [&](const EpochRecord& record) { progress.on_epoch(record); };
+  hooks.should_stop = is_interrupted;
+  return hooks;
+}
+
+void throw_if_stopped(const FineTuned& tuned, const std::string& output) {
+  if (!tuned.stopped) return;
+  std::fprintf(stderr, "the state is kept in '%s': the same command with --resume goes on from there\n",
+               checkpoint_path(output).c_str());
+  throw Interrupted();
+}
+
+}  // namespace
+
 FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
                const Threads& threads) {
   TrainProgress progress(validation ? validation->size() : 0);
-  FineTuneHooks hooks;
-  hooks.on_step = [&](const StepProgress& p) { progress.on_step(p); };
-  hooks.on_epoch = [&](const EpochRecord& record) { progress.on_epoch(record); };
-  hooks.should_stop = is_interrupted;
-  FineTuned tuned =
-      fine_tune(graph, train, validation, fine_tune_options(graph, options, seed, output), threads, hooks);
-  if (tuned.stopped) {
-    std::fprintf(stderr, "the state is kept in '%s': the same command with --resume goes on from there\n",
-                 checkpoint_path(output).c_str());
-    throw Interrupted();
-  }
+  FineTuned tuned = fine_tune(graph, train, validation, fine_tune_options(graph, options, seed, output),
+                              threads, hooks_for(progress));
+  throw_if_stopped(tuned, output);
   return tuned;
+}
+
+QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const FittedImages& validation,
+                          const TuningOptions& options, std::uint64_t seed, const std::string& output,
+                          const Threads& threads) {
+  QuantAwareOptions qat;
+  qat.tuning = fine_tune_options(graph, options, seed, output);
+  qat.quantize.weights.per_channel = !options.per_tensor;
+  qat.calibrator = *parse_calibrator(options.calibrator);
+  qat.tuning.step.loss.distill_weight = static_cast<float>(options.distill);
+  if (options.distill > 0) qat.tuning.teacher = graph;
+  TrainProgress progress(validation.size());
+  QuantAware result = train_quantized(graph, train, validation, qat, threads, hooks_for(progress));
+  throw_if_stopped(result.tuned, output);
+  return result;
 }
 
 }  // namespace eke::cli

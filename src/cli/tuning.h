@@ -3,16 +3,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/threads.h"
 #include "data/fitted.h"
 #include "learn/fine_tune.h"
+#include "learn/quant_aware.h"
 
 namespace eke::cli {
 
 struct TuningOptions {
-  std::int64_t epochs = 20, batch = 32, patience = 0;
+  std::optional<std::int64_t> epochs;
+  std::int64_t batch = 32, patience = 0;
   std::string freeze = "none", unfreeze_from;
   std::string augmentation = "flip,crop,rotation=10,colour=0.2";
   bool balance = false;
@@ -22,9 +25,16 @@ struct TuningOptions {
   bool freeze_statistics = false, resume = false;
   double checkpoint_seconds = 120;
 
-  bool asked() const { return epochs > 0 && freeze != "backbone"; }
+  // Of quantization-aware training.
+  bool quantized = false, per_tensor = false;
+  std::string calibrator = "mse";
+  double distill = 0;
+
+  std::int64_t epoch_count() const { return epochs.value_or(quantized ? 10 : 20); }
+  bool asked() const { return !quantized && epoch_count() > 0 && freeze != "backbone"; }
 };
 void declare_tuning(CLI::App& app, TuningOptions& options);
+void declare_quant_aware(CLI::App& app, TuningOptions& options);
 // Throws UsageError for what cannot be understood.
 void check_tuning(const TuningOptions& options);
 
@@ -34,5 +44,10 @@ std::string checkpoint_path(const std::string& output);
 FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
                const Threads& threads);
+
+// The same for the quantized form of `graph`.
+QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const FittedImages& validation,
+                          const TuningOptions& options, std::uint64_t seed, const std::string& output,
+                          const Threads& threads);
 
 }  // namespace eke::cli

@@ -6,26 +6,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "learn/calibrated.h"
 #include "onnx/onnx.h"
-#include "quant/calibrate.h"
-#include "quant/rewrite.h"
-#include "tensor/values.h"
 
 namespace eke {
 namespace {
 
 constexpr std::string_view kMagic = "eke features 1\n";
 constexpr std::size_t kMaxBytes = std::size_t{1} << 33;
-constexpr std::size_t kCalibrationImages = 100;
-
-void add_row(Calibration& calibration, const FittedImages& images, std::size_t image, Tensor& input) {
-  std::vector<float> row(images.preprocess().count());
-  normalize(images.load(image), images.preprocess(), row.data());
-  assign(input, row);
-  const TensorView view = input.view();
-  const std::string& name = images.dataset().samples()[image].id;
-  calibration.observe({&view, 1}, {&name, 1});
-}
 
 FeatureSet parse(std::string_view bytes, std::uint64_t key) {
   ByteReader reader(bytes);
@@ -52,12 +40,7 @@ Graph quantized_backbone(const Graph& backbone, const FittedImages& images, cons
   const Graph bound = bound_to(backbone, images.preprocess(), 1);
   QuantizeOptions options;
   options.float_outputs = true;
-  Calibration calibration(bound, options, {.method = Calibrator::mse, .scheme = options.activations},
-                          threads);
-  Tensor input(calibration.input_types().at(0));
-  const std::size_t count = std::min(kCalibrationImages, images.size());
-  for (std::size_t k = 0; k < count; ++k) add_row(calibration, images, k * images.size() / count, input);
-  return quantize(bound, calibration.ranges(), options).graph;
+  return quantize(bound, ranges_on(bound, images, options, Calibrator::mse, threads), options).graph;
 }
 
 FeatureSet extract_features(const Graph& backbone, const FittedImages& images, const Threads& threads,

@@ -154,6 +154,14 @@ std::vector<float> ranged_scales(const Channels& channels, const WeightOptions& 
   return scales;
 }
 
+// One scale a channel from one for all, or as many.
+std::vector<float> spread_over(std::span<const float> scales, std::size_t count) {
+  check(scales.size() == 1 || scales.size() == count, "{} scales for {} output channels", scales.size(),
+        count);
+  if (scales.size() == 1) return std::vector<float>(count, scales[0]);
+  return {scales.begin(), scales.end()};
+}
+
 }  // namespace
 
 Levels levels_of(const ActivationScheme& scheme) {
@@ -182,7 +190,8 @@ ScaleZero qparams_for(Range range, const ActivationScheme& scheme) {
 std::string_view to_string(WeightRange range) noexcept { return range == WeightRange::max ? "max" : "mse"; }
 
 QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<const float> bias,
-                                  const ProductInput& input, const WeightOptions& options) {
+                                  const ProductInput& input, const WeightOptions& options,
+                                  std::span<const float> learned) {
   const Channels channels{weights, axis, options.per_channel};
   const auto count = static_cast<std::size_t>(channels.output_channels());
   check(bias.empty() || bias.size() == count, "{} biases for {} output channels", bias.size(), count);
@@ -191,7 +200,9 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
         "the weights contain NaN or infinite values");
   check(std::ranges::all_of(bias, is_finite), "the bias contains NaN or infinite values");
 
-  QuantizedWeights result{Tensor(DType::i8, weights.shape()), ranged_scales(channels, options), {}};
+  QuantizedWeights result{Tensor(DType::i8, weights.shape()),
+                          learned.empty() ? ranged_scales(channels, options) : spread_over(learned, count),
+                          {}};
   std::vector<float>& scales = result.scale;
   const float live = count == 0 ? 1 : *std::ranges::max_element(scales);
   const double sx = input.qparams.scale;

@@ -68,9 +68,10 @@ struct QuantizedWeights {
 // `weights` is f32 with its output channels along `axis`, input channels along the other of the first two
 // axes, and the kernel behind; `bias` is empty or holds one value a channel. Symmetric with zero point 0. A
 // scale is enlarged where |bias| would exceed 2^30 or where the int32 accumulator could overflow for some
-// input. All values must be finite.
+// input. `learned`, where it is not empty, holds the scales to use: one, or one a channel. All values must be finite.
 QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<const float> bias,
-                                  const ProductInput& input, const WeightOptions& options);
+                                  const ProductInput& input, const WeightOptions& options,
+                                  std::span<const float> learned = {});
 
 // A constant operand of an elementwise operator: u8 or i8 per tensor, exact where all elements are equal.
 ScaleZero constant_qparams(std::span<const float> values, const ActivationScheme& scheme);

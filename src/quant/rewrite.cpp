@@ -67,10 +67,13 @@ Tensor scaled(const Tensor& tensor, float factor) {
   return result;
 }
 
+// What is put where values and weights are rounded.
+enum class Emit { linear, fake };
+
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options)
-      : graph_(graph), ranges_(ranges), options_(options), placement_(place(graph, options)) {
+  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options, Emit emit)
+      : graph_(graph), ranges_(ranges), options_(options), emit_(emit), placement_(place(graph, options)) {
     const std::vector<int> makers = producers(graph);
     makers_.resize(makers.size());
     for (std::size_t v = 0; v < makers.size(); ++v) {
@@ -78,7 +81,7 @@ class Rewriter {
     }
   }
 
-  Quantized run() {
+  Graph run() {
     out_ = graph_;
     out_.nodes.clear();
     read_.resize(graph_.values.size());
@@ -92,8 +95,10 @@ class Rewriter {
     }
     compact(out_);
     verify(out_);
-    return {std::move(out_), std::move(report_)};
+    return std::move(out_);
   }
+  QuantReport take_report() { return std::move(report_); }
+  std::vector<FakeScale> take_scales() { return std::move(scales_); }
 
  private:
   static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
@@ -113,6 +118,8 @@ class Rewriter {
 
   ScaleZero qparams_of(ValueId id) const {
     const ValueId leader = placement_.scale_of[index(id)];
+    const auto learned = options_.learned.values.find(graph_[leader].name);
+    if (learned != options_.learned.values.end()) return learned->second;
     return qparams_for(bounded_by_maker(graph_, makers_[index(leader)], range_of(leader).range),
                        options_.activations);
   }
@@ -136,9 +143,22 @@ class Rewriter {
 
   // Rounds `made`, the float result behind `id`, and lets all readers of `id` read the rounded one.
   void quantize_value(ValueId id, ValueId made) {
+    const ScaleZero qparams = qparams_of(id);
+    if (emit_ == Emit::fake) {
+      fake_quantize_value(id, made, qparams);
+    } else {
+      add_pair(id, made, qparams);
+    }
+    const ValueId leader = placement_.scale_of[index(id)];
+    const auto range = ranges_.find(graph_[leader].name);
+    const CalibratedRange& known = range == ranges_.end() ? CalibratedRange{} : range->second;
+    report_.tensors.push_back({graph_[id].name, graph_[leader].name, known.seen, known.range, known.method,
+                               qparams.scale, qparams.zero_point});
+  }
+
+  void add_pair(ValueId id, ValueId made, const ScaleZero& qparams) {
     const std::string& name = graph_[id].name;
     const Shape& shape = graph_[id].type.shape;
-    const ScaleZero qparams = qparams_of(id);
     const ValueId scale = constant(name + "_scale", Tensor::scalar(qparams.scale));
     const ValueId zero = zero_point(name + "_zero_point", qparams.zero_point);
     const ValueId stored = add_node(op::QuantizeLinear{}, {made, scale, zero}, name + "_quantize",
@@ -149,10 +169,50 @@ class Rewriter {
     } else {
       out_.nodes.push_back({op::DequantizeLinear{}, {stored, scale, zero}, {id}, name + "_dequantize"});
     }
+  }
+
+  // The size of a constant that holds the scales of `of`: one for all that share them.
+  ValueId fake_scale(const std::string& of, Tensor value, FakeScale scale) {
+    const auto [it, added] = fake_scales_.try_emplace(of, kNoValue);
+    if (added) {
+      const Type type = value.type();
+      const ValueId raw = constant(of + "_scale", std::move(value));
+      scale.constant = out_[raw].name;
+      scale.of = of;
+      scales_.push_back(std::move(scale));
+      // A step of training may carry it through zero.
+      it->second = add_node(op::Unary{op::UnaryFn::Abs}, {raw}, of + "_scale_size", of + "_scale_size", type);
+    }
+    return it->second;
+  }
+
+  void fake_quantize_value(ValueId id, ValueId made, const ScaleZero& qparams) {
+    const Value& value = graph_[id];
     const ValueId leader = placement_.scale_of[index(id)];
-    const CalibratedRange& range = range_of(leader);
-    report_.tensors.push_back({name, graph_[leader].name, range.seen, range.range, range.method,
-                               qparams.scale, qparams.zero_point});
+    const Shape& shape = graph_[leader].type.shape;
+    const ValueId scale =
+        fake_scale(graph_[leader].name, Tensor::scalar(qparams.scale),
+                   {.zero_point = qparams.zero_point,
+                    .elements = shape.rank() > 1 ? shape.count(1, shape.rank()) : shape.count()});
+    // Stored as bytes, whatever the integers of the saved form: the zero point makes up for it.
+    const std::int32_t zero = qparams.zero_point - levels_of({options_.activations.dtype, false}).lo;
+    const ValueId rounded =
+        round(made, scale, zero, 1, value.name, made == id ? kNoValue : id, value.type.shape);
+    if (made == id) read_[index(id)] = rounded;
+  }
+
+  // A float that is rounded as 8 bits would be: `out`, or a new value.
+  ValueId round(ValueId x, ValueId scale, std::int32_t zero_point, int axis, const std::string& name,
+                ValueId out, const Shape& shape) {
+    Tensor zeros(DType::u8, out_[scale].type.shape);
+    std::ranges::fill(zeros.mutable_values<std::uint8_t>(), static_cast<std::uint8_t>(zero_point));
+    const ValueId zero = constant(name + "_zero_point", std::move(zeros));
+    const ValueId stored = add_node(op::QuantizeLinear{.axis = axis}, {x, scale, zero}, name + "_quantize",
+                                    name + "_quantized", {DType::u8, shape});
+    if (out == kNoValue) out = out_.add_value(name + "_rounded", {DType::f32, shape});
+    out_.nodes.push_back(
+        {op::DequantizeLinear{.axis = axis}, {stored, scale, zero}, {out}, name + "_dequantize"});
+    return out;
   }
 
   void emit(std::size_t n) {
@@ -197,12 +257,23 @@ class Rewriter {
     const ScaleZero qparams =
         with_context([&] { return fmt::format("constant '{}'", value.name); },
                      [&] { return constant_qparams(value.constant->values<float>(), options_.activations); });
-    const ValueId stored =
-        constant(value.name + "_quantized", quantize_tensor(*value.constant, qparams, options_.activations));
+    Tensor quantized = quantize_tensor(*value.constant, qparams, options_.activations);
+    if (emit_ == Emit::fake) return constant(value.name + "_rounded", dequantized(quantized, qparams));
+    const ValueId stored = constant(value.name + "_quantized", std::move(quantized));
     const ValueId scale = constant(value.name + "_scale", Tensor::scalar(qparams.scale));
     const ValueId zero = zero_point(value.name + "_zero_point", qparams.zero_point);
     return add_node(op::DequantizeLinear{}, {stored, scale, zero}, value.name + "_dequantize",
                     value.name + "_dequantized", {DType::f32, value.type.shape});
+  }
+
+  static Tensor dequantized(const Tensor& quantized, const ScaleZero& qparams) {
+    Tensor result(DType::f32, quantized.shape());
+    const auto to = result.mutable_values<float>();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const auto q = static_cast<float>(element_as_double(quantized.view(), static_cast<std::int64_t>(i)));
+      to[i] = (q - static_cast<float>(qparams.zero_point)) * qparams.scale;
+    }
+    return result;
   }
 
   // Weights and bias as the integer form takes them: alpha and beta of a Gemm multiplied in, one bias a
@@ -243,10 +314,18 @@ class Rewriter {
         .levels = levels_of({options_.activations.dtype, false}),
         .channel_means = rule.bias < 0 ? std::span<const float>() : means_of(original.in[0]),
         .groups = conv ? conv->group : 1};
-    const QuantizedWeights quantized =
-        quantize_weights(parameters.weights, axis, parameters.bias, product, options_.weights);
     const auto weight_input = static_cast<std::size_t>(rule.weight);
-    node.in[weight_input] = add_weights(graph_[original.in[weight_input]].name, quantized, axis);
+    const std::string& weight_name = graph_[original.in[weight_input]].name;
+    const auto learned = options_.learned.weights.find(weight_name);
+    const QuantizedWeights quantized = quantize_weights(
+        parameters.weights, axis, parameters.bias, product, options_.weights,
+        learned == options_.learned.weights.end() ? std::span<const float>() : learned->second);
+    note_layer(original, parameters.weights.shape()[axis], quantized);
+    if (emit_ == Emit::fake) {
+      fake_weights(original, node, quantized, input.scale);
+      return;
+    }
+    node.in[weight_input] = add_weights(weight_name, quantized, axis);
     // Engines share equal constants, and take a bias that is all zero or shared for no bias of this layer.
     const auto bias_input = static_cast<std::size_t>(std::max(rule.bias, 0));
     const bool had_bias = !parameters.bias.empty();
@@ -258,11 +337,46 @@ class Rewriter {
     } else if (had_bias) {
       node.in.resize(bias_input);
     }
+  }
+
+  void note_layer(const Node& original, std::int64_t channels, const QuantizedWeights& quantized) {
     const auto [least, most] = std::ranges::minmax(quantized.scale);
-    report_.layers.push_back({std::string(label(graph_, original)), std::string(op_name(node.op)),
-                              cost_of(graph_, original), static_cast<int>(parameters.weights.shape()[axis]),
-                              quantized.dead_channels, quantized.widened_channels, least, most,
-                              quantized.sqnr_db});
+    report_.layers.push_back({std::string(label(graph_, original)), std::string(op_name(original.op)),
+                              cost_of(graph_, original), static_cast<int>(channels), quantized.dead_channels,
+                              quantized.widened_channels, least, most, quantized.sqnr_db});
+  }
+
+  // Weights stay float constants of their name, and are rounded when they are read; a bias gets the value that its
+  // integers stand for.
+  void fake_weights(const Node& original, Node& node, const QuantizedWeights& quantized, float input_scale) {
+    const auto* gemm = std::get_if<op::Gemm>(&original.op);
+    check(!gemm || (gemm->alpha == 1 && (gemm->beta == 1 || original.in.size() < 3)),
+          "alpha and beta must be 1 for training with simulated quantization; keep this node in float");
+    const QuantRule& rule = def(node.op).quant;
+    const auto weight_input = static_cast<std::size_t>(rule.weight);
+    const Value& weights = graph_[original.in[weight_input]];
+    // Gradients are there for scales of the first axis; others become one for all.
+    const bool per_channel = options_.weights.per_channel && weight_axis(node.op) == 0;
+    const std::vector<float> scales =
+        per_channel ? quantized.scale : std::vector<float>{std::ranges::max(quantized.scale)};
+    const auto count = static_cast<std::int64_t>(scales.size());
+    const ValueId scale = fake_scale(
+        weights.name,
+        Tensor::from<float>(per_channel ? Shape{count} : Shape{}, std::span<const float>(scales)),
+        {.of_weights = true, .elements = weights.constant->count() / std::max<std::int64_t>(count, 1)});
+    node.in[weight_input] =
+        round(original.in[weight_input], scale, 128, 0, weights.name, kNoValue, weights.type.shape);
+    const auto bias_input = static_cast<std::size_t>(std::max(rule.bias, 0));
+    if (rule.bias < 0 || bias_input >= original.in.size() || original.in[bias_input] == kNoValue) return;
+    const ValueId bias = original.in[bias_input];
+    if (graph_.constant(bias)->count() != static_cast<std::int64_t>(quantized.bias.size())) return;
+    Tensor corrected = *graph_.constant(bias);
+    const auto to = corrected.mutable_values<float>();
+    for (std::size_t c = 0; c < to.size(); ++c) {
+      const double unit = double{input_scale} * double{quantized.scale[quantized.scale.size() == 1 ? 0 : c]};
+      to[c] = static_cast<float>(quantized.bias[c] * unit);
+    }
+    out_[bias].constant = std::make_shared<const Tensor>(std::move(corrected));
   }
 
   ValueId add_weights(const std::string& name, const QuantizedWeights& quantized, int axis) {
@@ -294,11 +408,14 @@ class Rewriter {
   const Graph& graph_;
   const Ranges& ranges_;
   const QuantizeOptions& options_;
+  Emit emit_;
   Placement placement_;
   std::vector<const Node*> makers_;  // per value; null for inputs and constants
   Graph out_;
   std::vector<ValueId> read_;  // per value of the float graph: what its readers read
   QuantReport report_;
+  std::map<std::string, ValueId> fake_scales_;  // by what they belong to
+  std::vector<FakeScale> scales_;
 };
 
 }  // namespace
@@ -333,7 +450,32 @@ std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions&
 
 Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
   check_is_float(graph);
-  return Rewriter(graph, ranges, options).run();
+  Rewriter rewriter(graph, ranges, options, Emit::linear);
+  Graph result = rewriter.run();
+  return {std::move(result), rewriter.take_report()};
+}
+
+FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
+  check_is_float(graph);
+  Rewriter rewriter(graph, ranges, options, Emit::fake);
+  Graph result = rewriter.run();
+  return {std::move(result), rewriter.take_scales()};
+}
+
+LearnedScales learned_scales(const Graph& trained, const std::vector<FakeScale>& scales) {
+  LearnedScales learned;
+  for (const FakeScale& scale : scales) {
+    const Tensor* constant = trained.constant(find_value(trained, scale.constant));
+    check(constant != nullptr, "the graph has no scale '{}'", scale.constant);
+    std::vector<float> values;
+    for (const float x : constant->values<float>()) values.push_back(std::max(std::fabs(x), kMinScale));
+    if (scale.of_weights) {
+      learned.weights[scale.of] = std::move(values);
+    } else {
+      learned.values[scale.of] = {values.at(0), scale.zero_point};
+    }
+  }
+  return learned;
 }
 
 }  // namespace eke

@@ -31,6 +31,12 @@ enum class ResidualRounding : std::uint8_t {
   sum_only,      // only the sum is rounded: more exact (rule 5 of docs/integer-semantics.md)
 };
 
+// Scales that training has learned: they take the place of those that ranges and weights would give.
+struct LearnedScales {
+  std::map<std::string, ScaleZero> values;            // by the value whose range it is
+  std::map<std::string, std::vector<float>> weights;  // by the float weights: one, or one a channel
+};
+
 struct QuantizeOptions {
   ActivationScheme activations = {};
   WeightOptions weights = {};
@@ -38,6 +44,7 @@ struct QuantizeOptions {
   bool float_outputs = true;           // sums and averages that nothing integer reads leave in float
   bool correct_biases = true;          // by the means of CalibratedRange, where they are given
   std::vector<std::string> keep = {};  // patterns (keep.h) of nodes to leave in float
+  LearnedScales learned = {};
 };
 
 // What calibration learned of a tensor: what it saw, the range chosen from it, and how.
@@ -65,5 +72,28 @@ struct Quantized {
 // finite, a `keep` pattern matches nothing, or the graph contains QuantizeLinear or DequantizeLinear nodes
 // already.
 Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
+
+// A scale of a graph that simulates quantization: a float constant of one element, or one a channel.
+struct FakeScale {
+  std::string constant;  // its name
+  std::string of;        // the value or the float weights that it belongs to
+  bool of_weights = false;
+  std::int32_t zero_point = 0;  // of values
+  std::int64_t elements = 1;    // that one scale rounds: of the weights, or of the values of one image
+};
+
+struct FakeQuantized {
+  Graph graph;
+  std::vector<FakeScale> scales;
+};
+
+// The graph of quantize() for training: weights are float constants that a QuantizeLinear and a DequantizeLinear round,
+// and keep their names, as biases do (in float; corrected, where quantize() corrects them). Where it rounds, and by which
+// scales, is the same, but for weights whose output channels do not come first: they share one scale. Throws as quantize()
+// does, and where a Gemm scales its operands.
+FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
+
+// The scales as they now stand in `trained`, a graph of fake_quantize() whose constants training has changed.
+LearnedScales learned_scales(const Graph& trained, const std::vector<FakeScale>& scales);
 
 }  // namespace eke

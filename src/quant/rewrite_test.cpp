@@ -406,5 +406,82 @@ TEST(Rewrite, TheQuantizedGraphComputesNearlyTheSame) {
   EXPECT_GT(output_sqnr_db({}), output_sqnr_db({.float_outputs = false}));
 }
 
+// A residual block, a pooling and a head, with weights from a seed.
+Graph block_network() {
+  std::mt19937 random(3);
+  const auto drawn = [&](int count) {
+    std::string text = "[";
+    for (int i = 0; i < count; ++i) {
+      text += (i ? "," : "") + std::to_string(std::uniform_real_distribution<float>(-1, 1)(random));
+    }
+    return text + "]";
+  };
+  return parsed("graph \"g\"\ninput %x: f32[1,2,6,6]\nconst %w: f32[4,2,3,3] = " + drawn(72) +
+                "\nconst %b: f32[4] = " + drawn(4) + "\nconst %u: f32[4,1,3,3] = " + drawn(36) +
+                "\nconst %d: f32[4] = " + drawn(4) + "\nconst %v: f32[3,16] = " + drawn(48) +
+                "\nconst %e: f32[3] = " + drawn(3) + R"(
+%c: f32[1,4,6,6] = Conv "c" (%x, %w, %b) {pads=[1,1,1,1]}
+%r: f32[1,4,6,6] = Relu "r" (%c)
+%f: f32[1,4,6,6] = Conv "f" (%r, %u, %d) {group=4 pads=[1,1,1,1]}
+%a: f32[1,4,6,6] = Add "a" (%f, %r)
+%s: f32[1,4,6,6] = Relu "s" (%a)
+%m: f32[1,4,2,2] = MaxPool "m" (%s) {kernel_shape=[3,3] strides=[3,3]}
+%l: f32[1,16] = Flatten "l" (%m)
+%y: f32[1,3] = Gemm "y" (%l, %v, %e) {transB=1}
+output %y
+)");
+}
+
+std::vector<QuantizeOptions> fake_options() {
+  QuantizeOptions plain, per_tensor, symmetric, sums;
+  per_tensor.weights.per_channel = false;
+  symmetric.activations = {DType::i8, true};
+  sums.residual_rounding = ResidualRounding::sum_only;
+  sums.float_outputs = false;
+  return {plain, per_tensor, symmetric, sums};
+}
+
+Ranges ranges_with_means(const Graph& graph, const QuantizeOptions& options) {
+  Ranges ranges = ranges_for(graph, options, {{"x", {-1, 1}}, {"y", {-9, 9}}});
+  for (const std::string& name : means_wanted(graph, options)) {
+    const Shape& shape = graph[find_value(graph, name)].type.shape;
+    ranges[name].channel_means.assign(static_cast<std::size_t>(shape[1]), 0.25f);
+  }
+  return ranges;
+}
+
+// The two emitters round at the same places by the same scales.
+TEST(Rewrite, SimulationEqualsTheQuantizedGraph) {
+  for (const QuantizeOptions& options : fake_options()) {
+    const Graph graph = block_network();
+    const Ranges ranges = ranges_with_means(graph, options);
+    Tensor x(DType::f32, {1, 2, 6, 6});
+    std::mt19937 random(5);
+    for (float& value : x.mutable_values<float>())
+      value = std::uniform_real_distribution<float>(-1.2f, 1.2f)(random);
+    const Tensor want = evaluate(quantize(graph, ranges, options).graph, {x})[0],
+                 got = evaluate(fake_quantize(graph, ranges, options).graph, {x})[0];
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(got.values<float>()[i], want.values<float>()[i], 1e-4);
+  }
+}
+
+TEST(Rewrite, LearnedScalesGoBackIntoTheQuantizedGraph) {
+  for (QuantizeOptions options : fake_options()) {
+    Graph graph = block_network();
+    const Ranges ranges = ranges_with_means(graph, options);
+    const Graph want = quantize(graph, ranges, options).graph;
+    FakeQuantized fake = fake_quantize(graph, ranges, options);
+    for (const char* bias : {"b", "d", "e"})
+      graph[find_value(graph, bias)].constant = fake.graph[find_value(fake.graph, bias)].constant;
+    options.correct_biases = false;
+    options.learned = learned_scales(fake.graph, fake.scales);
+    EXPECT_EQ(to_text(quantize(graph, ranges, options).graph), to_text(want));
+    // And a scale that has changed arrives.
+    options.learned.values["r"].scale = 0.125f;
+    const Graph changed = quantize(graph, ranges, options).graph;
+    EXPECT_EQ(changed.constant(find_value(changed, "r_scale"))->values<float>()[0], 0.125f);
+  }
+}
+
 }  // namespace
 }  // namespace eke

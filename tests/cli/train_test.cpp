@@ -60,6 +60,19 @@ TEST_F(TrainTest, FineTunesAndTrainsFromScratch) {
   EXPECT_EQ(scratch["fine_tuning"]["epochs"].size(), 3u);
 }
 
+TEST_F(TrainTest, QuantizationAwareTrainingEndsInIntegers) {
+  json("train net.onnx --data data -o mine.onnx --normalization raw --epochs 2 --batch 8 --json");
+  const nlohmann::json report =
+      json("train mine.onnx --data data --qat --epochs 2 --batch 8 --distill 0.5 -o mine.int8.onnx --json");
+  const nlohmann::json& quantization = report["quantization"];
+  EXPECT_GE(quantization["trained"]["correct"], quantization["post_training"]["correct"]);
+  EXPECT_EQ(quantization["weights"], "per channel");
+  EXPECT_EQ(report["fine_tuning"]["epochs"].size(), 2u);
+  EXPECT_FALSE(report.contains("head"));
+  EXPECT_EQ(json("eval mine.int8.onnx --data data --json")["top1"]["accuracy"], 1.0);
+  expect_error(eke("train mine.int8.onnx --data data --qat -o again.onnx"), 1, {"quantized already"});
+}
+
 TEST_F(TrainTest, SaysWhatIsWrong) {
   const struct {
     const char* arguments;
@@ -75,6 +88,8 @@ TEST_F(TrainTest, SaysWhatIsWrong) {
        {"500"}},
       {"train net.onnx --data data -o mine.onnx --normalization raw --features-at nothing", 1, {"nothing"}},
       {"train net.onnx --data data -o mine.onnx", 2, {"--normalization"}},
+      {"train net.onnx --data data -o mine.onnx --qat --epochs 0", 2, {"eke quantize"}},
+      {"train net.onnx --data data -o mine.onnx --qat --calibrator best", 2, {"min-max"}},
   };
   for (const auto& c : kCases) {
     SCOPED_TRACE(c.arguments);

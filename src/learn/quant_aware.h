@@ -1,0 +1,34 @@
+// Quantization-aware training: the loop of fine_tune.h on a network that simulates its own quantized form, weights and
+// scales learning together (Esser et al., Learned Step Size Quantization, 2020). It starts where post-training
+// quantization ends, is judged by the integer form after each epoch, and never ends below its start. BatchNormalization
+// is folded before it begins.
+#pragma once
+
+#include <cstddef>
+
+#include "learn/fine_tune.h"
+#include "quant/calibrator.h"
+#include "quant/rewrite.h"
+
+namespace eke {
+
+struct QuantAwareOptions {
+  FineTuneOptions tuning = {};  // all parameters and scales learn, with frozen statistics
+  QuantizeOptions quantize = {};
+  Calibrator calibrator = Calibrator::mse;
+};
+
+struct QuantAware {
+  Graph graph;      // in Q/DQ form: of the best epoch, or of the start where no epoch was better
+  FineTuned tuned;  // its best_epoch is 0 where no epoch was better than the start
+  // Right answers on the validation images, in integers but for `float_correct`.
+  std::size_t float_correct = 0, start_correct = 0, correct = 0;
+};
+
+// `graph` is a portable float classifier of images as `train` are preprocessed, `validation` tells which epoch is best.
+// Throws as fine_tune() and quantize() do.
+QuantAware train_quantized(const Graph& graph, const FittedImages& train, const FittedImages& validation,
+                           const QuantAwareOptions& options, const Threads& threads,
+                           const FineTuneHooks& hooks = {});
+
+}  // namespace eke
