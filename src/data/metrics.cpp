@@ -17,9 +17,11 @@ void sort_by_score(std::vector<ScoredPair>& pairs) {
             [](const ScoredPair& a, const ScoredPair& b) { return a.score < b.score; });
 }
 
+bool is_correct(const ScoredPair& pair, double threshold) { return (pair.score > threshold) == pair.same; }
+
 std::int64_t correct_at(std::span<const ScoredPair> pairs, double threshold) {
   return std::count_if(pairs.begin(), pairs.end(),
-                       [&](const ScoredPair& pair) { return (pair.score > threshold) == pair.same; });
+                       [&](const ScoredPair& pair) { return is_correct(pair, threshold); });
 }
 
 // The lowest threshold with the most correct decisions, halfway between neighbouring scores.
@@ -190,6 +192,10 @@ Verification verify_pairs(std::span<const ScoredPair> pairs, int folds) {
     result.fold_thresholds.push_back(threshold);
     result.fold_accuracies.push_back(static_cast<double>(correct) / static_cast<double>(inside.size()));
   }
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const double threshold = result.fold_thresholds[static_cast<std::size_t>(fold_of[i])];
+    result.pair_correct.push_back(is_correct(pairs[i], threshold));
+  }
   result.accuracy = mean(result.fold_accuracies);
   result.accuracy_deviation = standard_deviation(result.fold_accuracies);
   result.best_threshold = best_threshold({pairs.begin(), pairs.end()});
@@ -237,6 +243,16 @@ double sqnr_db(std::span<const float> reference, std::span<const float> test) {
   return 10 * std::log10(signal / noise);
 }
 
+std::string_view to_string(Verdict verdict) noexcept {
+  return verdict == Verdict::worse ? "worse" : verdict == Verdict::better ? "better" : "no difference seen";
+}
+
+Verdict PairedComparison::verdict() const noexcept {
+  constexpr double kLevel = 0.05;
+  if (mcnemar_p >= kLevel || (interval.low <= 0 && interval.high >= 0)) return Verdict::no_difference_seen;
+  return difference < 0 ? Verdict::worse : Verdict::better;
+}
+
 PairedComparison compare_paired(const std::vector<bool>& correct_a, const std::vector<bool>& correct_b,
                                 int resamples) {
   check(correct_a.size() == correct_b.size() && !correct_a.empty() && resamples >= 100,
@@ -244,6 +260,7 @@ PairedComparison compare_paired(const std::vector<bool>& correct_a, const std::v
         correct_a.size(), correct_b.size(), resamples);
   PairedComparison result;
   const std::size_t n = correct_a.size();
+  result.count = static_cast<std::int64_t>(n);
   for (std::size_t i = 0; i < n; ++i) {
     result.only_a += correct_a[i] && !correct_b[i];
     result.only_b += correct_b[i] && !correct_a[i];

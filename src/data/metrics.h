@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -78,10 +79,11 @@ struct Verification {
   double accuracy_deviation = 0;  // sample standard deviation over the folds
   std::int64_t correct = 0;       // over all folds
   std::vector<double> fold_accuracies, fold_thresholds;
-  double best_threshold = 0;  // over all pairs
-  double best_accuracy = 0;   // with best_threshold: optimistic, for comparison only
-  double auc = 0;             // area under the ROC curve, ties counted half
-  std::vector<RateAt> rates;  // at 1e-2 and 1e-3
+  double best_threshold = 0;       // over all pairs
+  double best_accuracy = 0;        // with best_threshold: optimistic, for comparison only
+  double auc = 0;                  // area under the ROC curve, ties counted half
+  std::vector<RateAt> rates;       // at 1e-2 and 1e-3
+  std::vector<bool> pair_correct;  // of each pair, by the threshold of its fold
 };
 
 // LFW's protocol (Huang et al. 2007): the threshold of each fold is the one that is best on the others. Pairs
@@ -97,12 +99,20 @@ double pearson_correlation(std::span<const double> a, std::span<const double> b)
 // 10 log10(sum of reference^2 / sum of (reference - test)^2) in dB; infinite for equal vectors.
 double sqnr_db(std::span<const float> reference, std::span<const float> test);
 
-// The same images through two classifiers.
+// What a comparison in pairs allows to say.
+enum class Verdict { no_difference_seen, worse, better };
+std::string_view to_string(Verdict verdict) noexcept;  // "no difference seen", "worse", "better"
+
+// The same images, or pairs of images, judged by two models.
 struct PairedComparison {
-  std::int64_t only_a = 0, only_b = 0;  // images that only one of them gets right
+  std::int64_t count = 0;
+  std::int64_t only_a = 0, only_b = 0;  // those that only one of them gets right
   double difference = 0;                // accuracy of b minus that of a
-  Interval interval;                    // percentile bootstrap over images, deterministic
+  Interval interval;                    // percentile bootstrap, deterministic
   double mcnemar_p = 1;                 // exact two-sided binomial test on only_a, only_b
+
+  // Of b against a: a difference was seen where the interval leaves 0 out and the test says so too.
+  Verdict verdict() const noexcept;
 };
 PairedComparison compare_paired(const std::vector<bool>& correct_a, const std::vector<bool>& correct_b,
                                 int resamples = 2000);

@@ -80,6 +80,7 @@ std::vector<ScoredPair> separable(int each) {
 
 TEST(VerifyPairs, SeparablePairsAreAllRight) {
   const Verification result = verify_pairs(separable(200));
+  EXPECT_EQ(std::count(result.pair_correct.begin(), result.pair_correct.end(), true), result.correct);
   EXPECT_EQ(result.same, 200);
   EXPECT_EQ(result.different, 200);
   EXPECT_DOUBLE_EQ(result.accuracy, 1);
@@ -169,10 +170,27 @@ TEST(ComparePaired, CountsAndTests) {
   EXPECT_GT(result.interval.high, -0.08);
   EXPECT_GT(result.interval.low, -0.2);
   EXPECT_LT(result.interval.high, 0.02);
+  EXPECT_EQ(result.count, 100);
   const PairedComparison same = compare_paired(a, a);
   EXPECT_DOUBLE_EQ(same.difference, 0);
   EXPECT_DOUBLE_EQ(same.mcnemar_p, 1);
+  EXPECT_EQ(same.verdict(), Verdict::no_difference_seen);
   EXPECT_THROW(compare_paired(a, std::vector<bool>(3)), Error);
+}
+
+TEST(ComparePaired, SaysOnlyWhatItSaw) {
+  struct Case {
+    int only_a, only_b;
+    Verdict verdict;
+  };
+  for (const Case& c :
+       {Case{20, 2, Verdict::worse}, Case{2, 20, Verdict::better}, Case{6, 4, Verdict::no_difference_seen},
+        Case{1, 0, Verdict::no_difference_seen}, Case{3, 0, Verdict::no_difference_seen}}) {
+    std::vector<bool> a(200, true), b(200, true);
+    for (int i = 0; i < c.only_a; ++i) b[static_cast<std::size_t>(i)] = false;
+    for (int i = 0; i < c.only_b; ++i) a[static_cast<std::size_t>(100 + i)] = false;
+    EXPECT_EQ(compare_paired(a, b).verdict(), c.verdict) << c.only_a << " " << c.only_b;
+  }
 }
 
 }  // namespace
