@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "base/error.h"
+#include "quant/equalize.h"
 
 namespace eke {
 namespace {
@@ -26,9 +28,11 @@ Plan observing_plan(const Graph& graph, std::vector<std::string> names) {
 }  // namespace
 
 std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, const QuantizeOptions& quantize,
-                                                          bool with_histograms) {
+                                                          const CalibratorOptions& calibrator) {
   const std::vector<std::string> ranges = ranges_needed(graph, quantize),
                                  means = means_wanted(graph, quantize);
+  const std::vector<std::string> clipped =
+      calibrator.clip_histograms ? clipped_values(graph) : std::vector<std::string>();
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
     return std::ranges::find(names, name) != names.end();
   };
@@ -36,9 +40,17 @@ std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, co
   const auto add = [&](ValueId id, std::size_t input) {
     if (id == kNoValue) return;
     const std::string& name = graph[id].name;
-    Watched watched{name,  has(ranges, name),         has(means, name) && graph[id].type.shape.rank() >= 2,
-                    input, Observer(with_histograms), {}};
-    if (watched.wants_range || watched.wants_means) list.push_back(std::move(watched));
+    Watched watched{.name = name,
+                    .wants_range = has(ranges, name),
+                    .wants_means = has(means, name) && graph[id].type.shape.rank() >= 2,
+                    .wants_histogram = has(clipped, name),
+                    .input = input,
+                    .observer = Observer(needs_histogram(calibrator.method)),
+                    .means = {},
+                    .histogram = {},
+                    .history = {}};
+    if (watched.wants_range || watched.wants_means || watched.wants_histogram)
+      list.push_back(std::move(watched));
   };
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) add(graph.inputs[i], i);
   for (const Node& node : graph.nodes) {
@@ -59,7 +71,7 @@ Calibration::Calibration(const Graph& graph, const QuantizeOptions& quantize,
                          const CalibratorOptions& calibrator, const Threads& threads)
     : calibrator_(calibrator),
       threads_(threads),
-      watched_(watch_list(graph, quantize, needs_histogram(calibrator.method))),
+      watched_(watch_list(graph, quantize, calibrator)),
       plan_(observing_plan(graph, made_by_nodes(watched_))),
       scratch_(plan_, threads),
       batch_(batch_of(plan_.input_types())) {
@@ -78,7 +90,10 @@ void Calibration::observe(std::span<const TensorView> inputs, std::span<const st
     watch(watched_[inputs_ + observed.index], observed.view, observed.layout, count);
   });
   check_finite(images);
+  const auto doublings = [](std::int64_t n) { return std::bit_width(static_cast<std::uint64_t>(n)); };
+  const bool doubled = doublings(images_ + count) > doublings(images_);
   images_ += count;
+  if (doubled) note_ranges();
 }
 
 void Calibration::watch(Watched& watched, const TensorView& view, Layout layout, std::int64_t images) {
@@ -95,6 +110,15 @@ void Calibration::watch(Watched& watched, const TensorView& view, Layout layout,
   // A tensor whose first axis is not the batch is left uncorrected.
   if (watched.wants_means && view.shape()[0] == batch_ && !watched.observer.nonfinite()) {
     watched.means.observe(view, layout == Layout::nhwc, images, threads_);
+  }
+  if (watched.wants_histogram && view.shape()[0] == batch_)
+    watched.histogram.observe(view, layout == Layout::nhwc, images, threads_);
+}
+
+void Calibration::note_ranges() {
+  for (Watched& watched : watched_) {
+    if (watched.wants_range && watched.observer.values() > 0)
+      watched.history.push_back({images_, choose_range(watched.observer, calibrator_)});
   }
 }
 
@@ -114,7 +138,7 @@ std::size_t Calibration::memory_bytes() const noexcept {
   std::size_t bytes = plan_.arena_bytes() + plan_.weight_bytes();
   for (const Tensor& output : outputs_) bytes += output.bytes();
   for (const Watched& watched : watched_)
-    bytes += sizeof(watched) + watched.observer.bytes() + watched.means.bytes();
+    bytes += sizeof(watched) + watched.observer.bytes() + watched.means.bytes() + watched.histogram.bytes();
   return bytes;
 }
 
@@ -124,10 +148,14 @@ Ranges Calibration::ranges() const {
   for (const Watched& watched : watched_) {
     CalibratedRange& calibrated = ranges[watched.name];
     calibrated.channel_means = watched.means.means();
+    calibrated.channel_squares = watched.means.mean_squares();
+    calibrated.channel_peaks = watched.means.peaks();
+    calibrated.channel_histogram = watched.histogram.counts();
     if (!watched.wants_range) continue;
     calibrated.seen = watched.observer.bounds();
     calibrated.range = choose_range(watched.observer, calibrator_);
     calibrated.method = to_string(calibrator_.method);
+    calibrated.history = watched.history;
   }
   return ranges;
 }

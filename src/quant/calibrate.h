@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "graph/graph.h"
 #include "quant/calibrator.h"
+#include "quant/channel_histogram.h"
 #include "quant/channel_means.h"
 #include "quant/rewrite.h"
 #include "runtime/plan.h"
@@ -37,21 +38,24 @@ class Calibration {
   std::int64_t images() const noexcept { return images_; }
   std::size_t memory_bytes() const noexcept;  // activations, packed weights, outputs and observers
 
-  // With the channel means that correct_biases wants. Throws when no image has been observed.
+  // With the channel statistics that correct_biases and equalize() want. Throws when no image has been observed.
   Ranges ranges() const;
 
  private:
   struct Watched {
     std::string name;
-    bool wants_range = false, wants_means = false;
+    bool wants_range = false, wants_means = false, wants_histogram = false;
     std::size_t input = 0;  // which graph input it is; npos: it is made by a node
     Observer observer;
     ChannelMeans means;
+    ChannelHistogram histogram;
+    std::vector<RangeAfter> history;
   };
   static std::vector<Watched> watch_list(const Graph& graph, const QuantizeOptions& quantize,
-                                         bool with_histograms);
+                                         const CalibratorOptions& calibrator);
   static std::vector<std::string> made_by_nodes(const std::vector<Watched>& watched);
   void watch(Watched& watched, const TensorView& view, Layout layout, std::int64_t images);
+  void note_ranges();
   void check_finite(std::span<const std::string> images) const;
 
   CalibratorOptions calibrator_;

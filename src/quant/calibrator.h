@@ -25,6 +25,7 @@ struct CalibratorOptions {
   Calibrator method = Calibrator::mse;
   double percentile = 99.99;  // of the values that stay inside; the rest is cut half off either end
   ActivationScheme scheme = {};
+  bool clip_histograms = false;  // watch what Clips cut, too, for equalize()
 };
 
 // The range always contains 0 and never exceeds what was seen (and 0).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -10,25 +11,43 @@ namespace {
 
 constexpr std::size_t kLanes = 8;
 
-double sum_of(const float* values, std::int64_t count) {
-  std::array<double, kLanes> lanes{};
+struct Sums {
+  double sum = 0, square = 0;
+  float peak = 0;
+};
+
+Sums sums_of(const float* values, std::int64_t count) {
+  std::array<double, kLanes> sum{}, square{};
+  std::array<float, kLanes> peak{};
+  const auto step = [&](std::size_t lane, float x) {
+    sum[lane] += static_cast<double>(x);
+    square[lane] += static_cast<double>(x) * static_cast<double>(x);
+    peak[lane] = std::max(peak[lane], std::fabs(x));
+  };
   std::int64_t i = 0;
   for (; i + static_cast<std::int64_t>(kLanes) <= count; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      lanes[lane] += values[i + static_cast<std::int64_t>(lane)];
+    for (std::size_t lane = 0; lane < kLanes; ++lane) step(lane, values[i + static_cast<std::int64_t>(lane)]);
   }
-  for (std::size_t lane = 0; i < count; ++i, ++lane) lanes[lane] += values[i];
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  return sum;
+  for (std::size_t lane = 0; i < count; ++i, ++lane) step(lane, values[i]);
+  Sums result;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    result.sum += sum[lane];
+    result.square += square[lane];
+    result.peak = std::max(result.peak, peak[lane]);
+  }
+  return result;
 }
 
 // Adds up channels [begin, end) of an image whose channels are innermost.
 void add_pixels(const float* image, std::int64_t pixels, std::int64_t channels, std::size_t begin,
-                std::size_t end, double* sums) {
+                std::size_t end, double* sums, double* squares, float* peaks) {
   for (std::int64_t p = 0; p < pixels; ++p) {
     const float* pixel = image + p * channels;
-    for (std::size_t c = begin; c < end; ++c) sums[c] += pixel[c];
+    for (std::size_t c = begin; c < end; ++c) {
+      sums[c] += static_cast<double>(pixel[c]);
+      squares[c] += static_cast<double>(pixel[c]) * static_cast<double>(pixel[c]);
+      peaks[c] = std::max(peaks[c], std::fabs(pixel[c]));
+    }
   }
 }
 
@@ -41,23 +60,34 @@ void ChannelMeans::observe(const TensorView& view, bool channels_last, std::int6
   const std::int64_t channels = shape[1], pixels = shape.count(2, shape.rank());
   if (channels == 0 || pixels == 0) return;
   sums_.resize(static_cast<std::size_t>(channels));
-  std::vector<double> sums(sums_.size());
+  squares_.resize(sums_.size());
+  peaks_.resize(sums_.size());
+  std::vector<double> sums(sums_.size()), squares(sums_.size());
   for (std::int64_t i = 0; i < images; ++i) {
     const float* image = view.as<float>() + i * channels * pixels;
     std::ranges::fill(sums, 0.0);
+    std::ranges::fill(squares, 0.0);
     threads.for_ranges(sums.size(), [&](std::size_t begin, std::size_t end) {
-      if (channels_last) return add_pixels(image, pixels, channels, begin, end, sums.data());
-      for (std::size_t c = begin; c < end; ++c)
-        sums[c] = sum_of(image + static_cast<std::int64_t>(c) * pixels, pixels);
+      if (channels_last)
+        return add_pixels(image, pixels, channels, begin, end, sums.data(), squares.data(), peaks_.data());
+      for (std::size_t c = begin; c < end; ++c) {
+        const Sums part = sums_of(image + static_cast<std::int64_t>(c) * pixels, pixels);
+        sums[c] = part.sum;
+        squares[c] = part.square;
+        peaks_[c] = std::max(peaks_[c], part.peak);
+      }
     });
-    for (std::size_t c = 0; c < sums.size(); ++c) sums_[c] += sums[c] / static_cast<double>(pixels);
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+      sums_[c] += sums[c] / static_cast<double>(pixels);
+      squares_[c] += squares[c] / static_cast<double>(pixels);
+    }
   }
   images_ += images;
 }
 
-std::vector<float> ChannelMeans::means() const {
+std::vector<float> ChannelMeans::averaged(const std::vector<double>& sums) const {
   std::vector<float> means;
-  for (const double sum : sums_) means.push_back(static_cast<float>(sum / static_cast<double>(images_)));
+  for (const double sum : sums) means.push_back(static_cast<float>(sum / static_cast<double>(images_)));
   return means;
 }
 

@@ -16,11 +16,17 @@ class ChannelMeans {
   // bytes of each image lie with axis 1 innermost. Values must be finite.
   void observe(const TensorView& view, bool channels_last, std::int64_t images, const Threads& threads);
 
-  std::vector<float> means() const;  // empty before the first value
-  std::size_t bytes() const noexcept { return sums_.size() * sizeof(double); }
+  // Empty before the first value.
+  std::vector<float> means() const { return averaged(sums_); }
+  std::vector<float> mean_squares() const { return averaged(squares_); }
+  const std::vector<float>& peaks() const noexcept { return peaks_; }  // largest magnitudes
+  std::size_t bytes() const noexcept { return sums_.size() * (2 * sizeof(double) + sizeof(float)); }
 
  private:
-  std::vector<double> sums_;  // of the images' means
+  std::vector<float> averaged(const std::vector<double>& sums) const;
+
+  std::vector<double> sums_, squares_;  // of the images' means
+  std::vector<float> peaks_;
   std::int64_t images_ = 0;
 };
 

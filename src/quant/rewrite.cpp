@@ -72,8 +72,14 @@ enum class Emit { linear, fake };
 
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options, Emit emit)
-      : graph_(graph), ranges_(ranges), options_(options), emit_(emit), placement_(place(graph, options)) {
+  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options, Emit emit,
+           const QuantizedWeightsByNode& given)
+      : graph_(graph),
+        ranges_(ranges),
+        options_(options),
+        given_(given),
+        emit_(emit),
+        placement_(place(graph, options)) {
     const std::vector<int> makers = producers(graph);
     makers_.resize(makers.size());
     for (std::size_t v = 0; v < makers.size(); ++v) {
@@ -98,6 +104,7 @@ class Rewriter {
     return std::move(out_);
   }
   QuantReport take_report() { return std::move(report_); }
+  QuantizedWeightsByNode take_weights() { return std::move(weights_); }
   std::vector<FakeScale> take_scales() { return std::move(scales_); }
 
  private:
@@ -317,9 +324,17 @@ class Rewriter {
     const auto weight_input = static_cast<std::size_t>(rule.weight);
     const std::string& weight_name = graph_[original.in[weight_input]].name;
     const auto learned = options_.learned.weights.find(weight_name);
-    const QuantizedWeights quantized = quantize_weights(
-        parameters.weights, axis, parameters.bias, product, options_.weights,
-        learned == options_.learned.weights.end() ? std::span<const float>() : learned->second);
+    const std::string layer(label(graph_, original));
+    const auto known = given_.find(layer);
+    const QuantizedWeights quantized =
+        known != given_.end()
+            ? known->second
+            : quantize_weights(
+                  parameters.weights, axis, parameters.bias, product, options_.weights,
+                  learned == options_.learned.weights.end() ? std::span<const float>() : learned->second);
+    check(quantized.weights.shape() == parameters.weights.shape(), "given weights of shape {} for {}",
+          to_string(quantized.weights.shape()), to_string(parameters.weights.shape()));
+    weights_[layer] = quantized;
     note_layer(original, parameters.weights.shape()[axis], quantized);
     if (emit_ == Emit::fake) {
       fake_weights(original, node, quantized, input.scale);
@@ -408,12 +423,14 @@ class Rewriter {
   const Graph& graph_;
   const Ranges& ranges_;
   const QuantizeOptions& options_;
+  const QuantizedWeightsByNode& given_;
   Emit emit_;
   Placement placement_;
   std::vector<const Node*> makers_;  // per value; null for inputs and constants
   Graph out_;
   std::vector<ValueId> read_;  // per value of the float graph: what its readers read
   QuantReport report_;
+  QuantizedWeightsByNode weights_;
   std::map<std::string, ValueId> fake_scales_;  // by what they belong to
   std::vector<FakeScale> scales_;
 };
@@ -448,16 +465,18 @@ std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions&
   return names;
 }
 
-Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
+Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+                   const QuantizedWeightsByNode& given) {
   check_is_float(graph);
-  Rewriter rewriter(graph, ranges, options, Emit::linear);
+  Rewriter rewriter(graph, ranges, options, Emit::linear, given);
   Graph result = rewriter.run();
-  return {std::move(result), rewriter.take_report()};
+  return {std::move(result), rewriter.take_report(), rewriter.take_weights()};
 }
 
 FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
   check_is_float(graph);
-  Rewriter rewriter(graph, ranges, options, Emit::fake);
+  const QuantizedWeightsByNode none;
+  Rewriter rewriter(graph, ranges, options, Emit::fake, none);
   Graph result = rewriter.run();
   return {std::move(result), rewriter.take_scales()};
 }

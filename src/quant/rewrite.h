@@ -47,11 +47,21 @@ struct QuantizeOptions {
   LearnedScales learned = {};
 };
 
+// The range that the first so many images gave.
+struct RangeAfter {
+  std::int64_t images = 0;
+  Range range;
+};
+
 // What calibration learned of a tensor: what it saw, the range chosen from it, and how.
 struct CalibratedRange {
   Range seen, range;
   std::string method;
-  std::vector<float> channel_means = {};  // of the values along axis 1; empty where they were not measured
+  std::vector<RangeAfter> history = {};  // after 1, 2, 4, ... images (or the batch that reaches them)
+  // Of the values along axis 1: means, mean squares, largest magnitudes; empty where they were not measured.
+  std::vector<float> channel_means = {}, channel_squares = {}, channel_peaks = {};
+  std::vector<std::uint32_t> channel_histogram =
+      {};  // of ChannelHistogram, where CalibratorOptions ask for it
 };
 using Ranges = std::map<std::string, CalibratedRange>;  // by value name
 
@@ -63,15 +73,19 @@ std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions
 // read.
 std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions& options);
 
+using QuantizedWeightsByNode = std::map<std::string, QuantizedWeights>;  // by label (keep.h)
+
 struct Quantized {
   Graph graph;
   QuantReport report;
+  QuantizedWeightsByNode weights = {};  // of every layer with integer weights
 };
 
 // The names of graph inputs and outputs stay. Throws an Error when a range is missing, weights are not
 // finite, a `keep` pattern matches nothing, or the graph contains QuantizeLinear or DequantizeLinear nodes
-// already.
-Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
+// already. Layers in `given` get those weights, scales and biases as they are.
+Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+                   const QuantizedWeightsByNode& given = {});
 
 // A scale of a graph that simulates quantization: a float constant of one element, or one a channel.
 struct FakeScale {

@@ -1,0 +1,323 @@
+#include "quant/learn_rounding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <random>
+
+#include "base/error.h"
+#include "ops/infer.h"
+#include "passes/pass_list.h"
+#include "passes/passes.h"
+#include "quant/keep.h"
+#include "quant/layer_weights.h"
+#include "quant/round_weights.h"
+#include "runtime/plan.h"
+
+namespace eke {
+namespace {
+
+constexpr double kMaxBias = 1 << 30;
+
+const Node* find_node(const Graph& graph, std::string_view name) {
+  const auto found =
+      std::ranges::find_if(graph.nodes, [&](const Node& n) { return label(graph, n) == name; });
+  return found == graph.nodes.end() ? nullptr : &*found;
+}
+
+// What makes `outputs`, and nothing else.
+Graph part_for(Graph graph, std::vector<ValueId> outputs) {
+  graph.outputs = std::move(outputs);
+  return eliminate_dead(std::move(graph));
+}
+
+// Runs a graph whose inputs are the network's, batch by batch.
+class Runner {
+ public:
+  Runner(const Graph& graph, const Threads& threads) : plan_(compile(graph)), scratch_(plan_, threads) {
+    for (const Type& type : plan_.output_types()) outputs_.emplace_back(type);
+    for (const Type& type : plan_.input_types()) inputs_.emplace_back(type);
+  }
+  const std::vector<Tensor>& run(std::span<const float> values) {
+    if (!inputs_.empty()) std::ranges::copy(values, inputs_[0].mutable_values<float>().begin());
+    std::vector<TensorView> in;
+    std::vector<MutTensorView> out;
+    for (const Tensor& input : inputs_) in.push_back(input.view());
+    for (Tensor& output : outputs_) out.push_back(output.mutable_view());
+    plan_.run(in, out, scratch_);
+    return outputs_;
+  }
+
+ private:
+  Plan plan_;
+  Scratch scratch_;
+  std::vector<Tensor> inputs_, outputs_;
+};
+
+// Where the sums of a layer are formed: the same positions for what it reads and what it makes.
+struct Site {
+  std::string node;
+  WeightShape weights;
+  std::optional<op::Conv> conv;                      // else a matrix product
+  Shape read, made;                                  // of one batch
+  std::vector<std::vector<std::int32_t>> positions;  // per image: within a channel of what it makes
+  std::vector<float> wanted;                         // per image, per position: all outputs
+
+  std::int64_t pixels() const { return made.count(2, made.rank()); }
+};
+
+bool is_plain(const Graph& graph, const Node& node) {
+  const Shape &read = graph[node.in[0]].type.shape, &weights = graph.constant(node.in[1])->shape();
+  if (std::holds_alternative<op::Gemm>(node.op)) return read.rank() == 2;
+  const auto* conv = std::get_if<op::Conv>(&node.op);
+  return conv && read.rank() == 4 && weights.rank() == 4 &&
+         (conv->auto_pad == "NOTSET" || conv->auto_pad.empty()) &&
+         (conv->pads.empty() || conv->pads.size() == 4);
+}
+
+std::vector<std::int32_t> choose_positions(std::int64_t pixels, std::int64_t wanted, std::uint32_t seed) {
+  std::vector<std::int32_t> chosen;
+  if (pixels <= wanted) {
+    for (std::int64_t p = 0; p < pixels; ++p) chosen.push_back(static_cast<std::int32_t>(p));
+    return chosen;
+  }
+  std::mt19937 random(seed);
+  for (std::int64_t i = 0; i < wanted; ++i)
+    chosen.push_back(static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(pixels)));
+  return chosen;
+}
+
+// The elements that output position `at` of group `group` is summed over, in the order of the weights.
+void gather(const Site& site, const float* image, std::int64_t group, std::int64_t at,
+            std::vector<float>& row) {
+  row.clear();
+  const std::int64_t inputs = site.weights.inputs, first = group * inputs;
+  if (!site.conv) {
+    row.assign(image, image + inputs);
+    return;
+  }
+  const op::Conv& conv = *site.conv;
+  const auto attribute = [](const op::Ints& values, std::size_t i, std::int64_t missing) {
+    return values.empty() ? missing : values[i];
+  };
+  const std::int64_t height = site.read[2], width = site.read[3], out_width = site.made[3];
+  const std::int64_t y0 = at / out_width * attribute(conv.strides, 0, 1) - attribute(conv.pads, 0, 0),
+                     x0 = at % out_width * attribute(conv.strides, 1, 1) - attribute(conv.pads, 1, 0);
+  const std::int64_t kernel_height = conv.kernel_shape[0], kernel_width = conv.kernel_shape[1];
+  for (std::int64_t c = first; c < first + inputs; ++c) {
+    const float* channel = image + c * height * width;
+    for (std::int64_t ky = 0; ky < kernel_height; ++ky) {
+      const std::int64_t y = y0 + ky * attribute(conv.dilations, 0, 1);
+      for (std::int64_t kx = 0; kx < kernel_width; ++kx) {
+        const std::int64_t x = x0 + kx * attribute(conv.dilations, 1, 1);
+        const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+        row.push_back(inside ? channel[y * width + x] : 0.0f);
+      }
+    }
+  }
+}
+
+class Learner {
+ public:
+  Learner(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+          const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads)
+      : graph_(graph),
+        ranges_(ranges),
+        options_(options),
+        for_each_(for_each),
+        learn_(learn),
+        threads_(threads),
+        result_{quantize(graph, ranges, options), {}} {}
+
+  Learned run() {
+    find_sites();
+    record_wanted();
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+      learn_layer(sites_[i]);
+      if (learn_.progress) learn_.progress(i + 1, sites_.size());
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void find_sites() {
+    for (const QuantizedLayer& layer : result_.quantized.report.layers) {
+      const Node& node = *find_node(graph_, layer.node);
+      if (layer.widened_channels > 0 || !weight_shape(graph_, node) || !is_plain(graph_, node)) continue;
+      Site site{.node = layer.node,
+                .weights = *weight_shape(graph_, node),
+                .conv = {},
+                .read = graph_[node.in[0]].type.shape,
+                .made = graph_[node.out[0]].type.shape,
+                .positions = {},
+                .wanted = {}};
+      if (const auto* conv = std::get_if<op::Conv>(&node.op)) {
+        site.conv = *conv;
+        const Shape& shape = graph_.constant(node.in[1])->shape();
+        site.conv->kernel_shape = {shape[2], shape[3]};
+      }
+      sites_.push_back(std::move(site));
+    }
+  }
+
+  // One run of the float network: what every layer makes at its positions.
+  void record_wanted() {
+    if (sites_.empty()) return;
+    std::vector<ValueId> made;
+    const Graph& wanted = learn_.wanted ? *learn_.wanted : graph_;
+    for (const Site& site : sites_) {
+      const Node* node = find_node(wanted, site.node);
+      check(node && wanted[node->out[0]].type.shape == site.made,
+            "the wanted network has no layer '{}' of this shape", site.node);
+      made.push_back(node->out[0]);
+    }
+    Runner float_network(part_for(wanted, made), threads_);
+    const std::int64_t each =
+        std::max<std::int64_t>(1, learn_.samples / std::max<std::int64_t>(learn_.images, 1));
+    for_each_([&](std::span<const float> values, std::int64_t images) {
+      const std::vector<Tensor>& outputs = float_network.run(values);
+      for (std::size_t s = 0; s < sites_.size(); ++s) record(sites_[s], outputs[s], images, each);
+    });
+  }
+
+  void record(Site& site, const Tensor& made, std::int64_t images, std::int64_t each) const {
+    const auto scales = learn_.divided_by.find(site.node);
+    const auto values = made.values<float>();
+    const std::int64_t outputs = site.weights.outputs, pixels = site.pixels();
+    for (std::int64_t image = 0; image < images; ++image) {
+      site.positions.push_back(
+          choose_positions(pixels, each, static_cast<std::uint32_t>(site.positions.size())));
+      for (const std::int32_t at : site.positions.back()) {
+        for (std::int64_t o = 0; o < outputs; ++o) {
+          const float scale =
+              scales == learn_.divided_by.end() ? 1 : scales->second[static_cast<std::size_t>(o)];
+          site.wanted.push_back(values[static_cast<std::size_t>((image * outputs + o) * pixels + at)] /
+                                scale);
+        }
+      }
+    }
+  }
+
+  void learn_layer(const Site& site) {
+    const Graph& quantized = result_.quantized.graph;
+    const Node& node = *find_node(quantized, site.node);
+    const auto groups = static_cast<std::size_t>(site.weights.groups);
+    const auto inputs = static_cast<std::size_t>(site.weights.inputs * site.weights.kernel);
+    const auto outputs = static_cast<std::size_t>(site.weights.outputs) / groups;
+    std::vector<RoundingSums> sums(groups, RoundingSums(inputs, outputs));
+    Runner network(part_for(quantized, {node.in[0]}), threads_);
+    std::size_t image = 0, wanted = 0;
+    for_each_([&](std::span<const float> values, std::int64_t images) {
+      const Tensor& read = network.run(values)[0];
+      const std::int64_t size = read.count() / site.read[0];
+      for (std::int64_t i = 0; i < images; ++i, ++image) {
+        add_image(site, read.values<float>().data() + i * size, image, wanted, sums);
+        wanted += site.positions[image].size() * static_cast<std::size_t>(site.weights.outputs);
+      }
+    });
+    for (RoundingSums& group : sums) group.finish();
+    round_layer(site, sums);
+  }
+
+  void add_image(const Site& site, const float* read, std::size_t image, std::size_t wanted,
+                 std::vector<RoundingSums>& sums) const {
+    threads_.for_ranges(sums.size(), [&](std::size_t begin, std::size_t end) {
+      std::vector<float> row;
+      for (std::size_t g = begin; g < end; ++g) {
+        const std::size_t outputs = sums[g].outputs();
+        for (std::size_t p = 0; p < site.positions[image].size(); ++p) {
+          gather(site, read, static_cast<std::int64_t>(g), site.positions[image][p], row);
+          const std::size_t first = wanted + p * static_cast<std::size_t>(site.weights.outputs) + g * outputs;
+          sums[g].add(row, std::span(site.wanted).subspan(first, outputs));
+        }
+      }
+    });
+  }
+
+  void round_layer(const Site& site, const std::vector<RoundingSums>& sums) {
+    QuantizedWeights weights = result_.quantized.weights.at(site.node);
+    const double input_scale = scale_read(site.node);
+    const std::size_t per_group = sums[0].outputs();
+    std::vector<RoundedRow> rows(static_cast<std::size_t>(site.weights.outputs));
+    threads_.for_ranges(rows.size(), [&](std::size_t begin, std::size_t end) {
+      for (std::size_t o = begin; o < end; ++o)
+        rows[o] = round_output(site, sums[o / per_group], o, o % per_group, weights);
+    });
+    LearnedLayer learned{site.node};
+    weights.bias.resize(rows.size());
+    for (std::size_t o = 0; o < rows.size(); ++o) {
+      learned.before += rows[o].before / static_cast<double>(rows.size());
+      learned.after += rows[o].after / static_cast<double>(rows.size());
+      const double scale = input_scale * double{weights.scale[weights.scale.size() == 1 ? 0 : o]};
+      store(site, rows[o], static_cast<std::int64_t>(o), rows[o].bias / scale, weights);
+    }
+    result_.layers.push_back(learned);
+    QuantizedWeightsByNode all = std::move(result_.quantized.weights);
+    all[site.node] = std::move(weights);
+    result_.quantized = quantize(graph_, ranges_, options_, all);
+  }
+
+  RoundedRow round_output(const Site& site, const RoundingSums& sums, std::size_t o, std::size_t in_group,
+                          const QuantizedWeights& weights) const {
+    const auto stored = weights.weights.values<std::int8_t>();
+    const double scale = double{weights.scale[weights.scale.size() == 1 ? 0 : o]};
+    const Node& node = *find_node(graph_, site.node);
+    const auto* gemm = std::get_if<op::Gemm>(&node.op);
+    const float alpha = gemm ? gemm->alpha : 1;
+    const auto original = graph_.constant(node.in[1])->values<float>();
+    std::vector<float> row;
+    std::vector<std::int32_t> nearest;
+    for (std::int64_t i = 0; i < site.weights.inputs; ++i) {
+      for (std::int64_t k = 0; k < site.weights.kernel; ++k) {
+        const auto at = static_cast<std::size_t>(site.weights.index(static_cast<std::int64_t>(o), i, k));
+        row.push_back(alpha * original[at]);
+        nearest.push_back(stored[at]);
+      }
+    }
+    return round_row(sums, in_group, row, nearest, scale, 127);
+  }
+
+  // A row whose sums could leave 32 bits keeps its rounding.
+  static void store(const Site& site, const RoundedRow& row, std::int64_t o, double bias,
+                    QuantizedWeights& weights) {
+    double most = std::fabs(bias);
+    for (const std::int32_t q : row.q) most += 255.0 * std::abs(q);
+    if (std::fabs(bias) > kMaxBias || most > double{std::numeric_limits<std::int32_t>::max()}) return;
+    weights.bias[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(std::nearbyint(bias));
+    const auto stored = weights.weights.mutable_values<std::int8_t>();
+    for (std::int64_t i = 0, n = 0; i < site.weights.inputs; ++i) {
+      for (std::int64_t k = 0; k < site.weights.kernel; ++k, ++n) {
+        stored[static_cast<std::size_t>(site.weights.index(o, i, k))] =
+            static_cast<std::int8_t>(row.q[static_cast<std::size_t>(n)]);
+      }
+    }
+  }
+
+  double scale_read(const std::string& name) const {
+    const Graph& quantized = result_.quantized.graph;
+    const auto makers = producers(quantized);
+    const ValueId read = find_node(quantized, name)->in[0];
+    const Node& dequantize =
+        quantized.nodes[static_cast<std::size_t>(makers[static_cast<std::size_t>(read)])];
+    return element_as_double(quantized.constant(dequantize.in[1])->view(), 0);
+  }
+
+  const Graph& graph_;
+  const Ranges& ranges_;
+  const QuantizeOptions& options_;
+  const ForEachBatch& for_each_;
+  const LearnOptions& learn_;
+  const Threads& threads_;
+  std::vector<Site> sites_;
+  Learned result_;
+};
+
+}  // namespace
+
+Learned learn_rounding(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+                       const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads) {
+  return Learner(graph, ranges, options, for_each, learn, threads).run();
+}
+
+}  // namespace eke
