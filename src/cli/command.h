@@ -19,6 +19,7 @@ void add_train(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_diff(CLI::App& app, Action& action);
+void add_explain(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);

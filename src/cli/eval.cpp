@@ -14,7 +14,7 @@ namespace eke::cli {
 namespace {
 
 struct Options {
-  std::string model, data;
+  std::string model, data, against;
   CommonOptions common;
   ShapeOptions shapes;
   PreprocessOptions preprocess;
@@ -56,19 +56,30 @@ int eval(const Options& options) {
   if (labels.empty()) labels = data.classes();
   const Threads threads(thread_count(options.common));
   Session session(prepare(model.graph, options.shapes, &preprocess), threads);
-  Scorer scorer(data, options.class_offset);
-  Session* const sessions[] = {&session};
+  Scorer scorer(data, options.class_offset), other_scorer(data, options.class_offset);
+  std::optional<Session> other;
+  if (!options.against.empty())
+    other.emplace(prepare(load_model(options.against).graph, options.shapes, &preprocess), threads);
+  std::vector<Session*> sessions{&session};
+  if (other) sessions.push_back(&*other);
   Metering metering(options.meters);
   std::optional<energy::Window> window = metering.begin("evaluation");
-  for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating",
-               [&](const RowDone& done) { scorer.add(done.row, session.output_row(0, done.in_batch)); });
+  for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating", [&](const RowDone& done) {
+    scorer.add(done.row, session.output_row(0, done.in_batch));
+    if (other) other_scorer.add(done.row, other->output_row(0, done.in_batch));
+  });
   const EnergyOf energy = finish(metering, window);
-  const Scores scores = scorer.finish();
+  const Scores scores = scorer.finish(), other_scores = other_scorer.finish();
+  const std::optional<PairedComparison> paired = compare_scores(other_scores, scores);
   const auto images = static_cast<std::int64_t>(data.size());
   if (options.common.json) {
     Json json{{"model", options.model}, {"data", options.data}};
     json.update(to_json(scores));
     json["images"] = data.size();
+    if (paired) {
+      json["against"] = {{"model", options.against}, {"scores", to_json(other_scores)}};
+      json["difference"] = to_json(*paired);
+    }
     json["energy"] = energy_json(energy, images, "image");
     json["classes"] = labels;
     if (scores.classification) json["wrong"] = wrong_json(*scores.classification, data, options.class_offset);
@@ -76,7 +87,11 @@ int eval(const Options& options) {
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
     print(scores_text(scores, labels));
-    print(energy_line(energy, images, "image"));
+    if (paired) {
+      print(fmt::format("against {}: {}; {}\n", options.against, headline(other_scores),
+                        difference_text(*paired)));
+    }
+    print(energy_line(energy, images, paired ? "image with both models" : "image"));
   }
   return kGood;
 }
@@ -93,6 +108,10 @@ void add_eval(CLI::App& app, Action& action) {
                    "a folder per class, a CSV (file,class or image_a,image_b,same), or an IDX file")
       ->required()
       ->type_name("DATA");
+  command
+      ->add_option("--against", options->against,
+                   "another model: judged on the same images, with the difference and whether one was seen")
+      ->type_name("MODEL");
   command
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
@@ -120,6 +139,7 @@ void add_eval(CLI::App& app, Action& action) {
       "Examples:\n"
       "  eke eval model.int8.onnx --data validation/\n"
       "  eke eval model.onnx --data labels.csv --mean 127.5 --scale 127.5 --json\n"
+      "  eke eval model.int8.onnx --data validation/ --against model.onnx\n"
       "  eke eval face.int8.onnx --data pairs.csv");
   command->callback([options, &action] { action = [options] { return eval(*options); }; });
 }

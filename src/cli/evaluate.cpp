@@ -170,6 +170,25 @@ void Likeness::add(std::span<const float> reference, std::span<const float> test
   cosine.push_back(cosine_similarity(reference, test));
 }
 
+std::optional<PairedComparison> compare_scores(const Scores& a, const Scores& b) {
+  if (a.verification && b.verification)
+    return compare_paired(a.verification->pair_correct, b.verification->pair_correct);
+  if (!a.classification || !b.classification) return std::nullopt;
+  return compare_paired(a.classification->correct(), b.classification->correct());
+}
+
+Json to_json(const PairedComparison& p) {
+  return {{"accuracy", p.difference}, {"low", p.interval.low},
+          {"high", p.interval.high},  {"count", p.count},
+          {"only_first", p.only_a},   {"only_second", p.only_b},
+          {"mcnemar_p", p.mcnemar_p}, {"verdict", to_string(p.verdict())}};
+}
+
+std::string difference_text(const PairedComparison& p) {
+  return fmt::format("{:+.2f} points ({:+.2f} to {:+.2f} over {}): {}", 100 * p.difference,
+                     100 * p.interval.low, 100 * p.interval.high, p.count, to_string(p.verdict()));
+}
+
 Json to_json(const Scores& scores) {
   Json json = Json::object();
   if (scores.classification) json = to_json(*scores.classification);

@@ -40,7 +40,13 @@ struct Likeness {
   void add(std::span<const float> reference, std::span<const float> test);
 };
 
+// Image by image, or pair by pair; none where the scores are of different kinds, or there are none.
+std::optional<PairedComparison> compare_scores(const Scores& a, const Scores& b);
+
 Json to_json(const Scores& scores);
+Json to_json(const PairedComparison& comparison);
+// "-0.36 points (-1.45 to +0.73 over 550): no difference seen"
+std::string difference_text(const PairedComparison& comparison);
 Json to_json(const Likeness& likeness);
 // The one figure that stands for the scores: "64.15 % (417 of 650, 60.4 to 67.7)".
 std::string headline(const Scores& scores);

@@ -97,9 +97,11 @@ Graph extract(const Graph& graph, const std::set<ValueId>& given, ValueId target
 void Noise::add(std::span<const float> reference, std::span<const float> test) {
   check(reference.size() == test.size(), "{} values against {}", reference.size(), test.size());
   for (std::size_t i = 0; i < reference.size(); ++i) {
-    const double value = static_cast<double>(reference[i]), error = value - static_cast<double>(test[i]);
+    const double value = static_cast<double>(reference[i]), other = static_cast<double>(test[i]);
     signal += value * value;
-    noise += error * error;
+    noise += (value - other) * (value - other);
+    this->test += other * other;
+    dot += value * other;
   }
 }
 
@@ -107,6 +109,8 @@ double Noise::db() const {
   if (noise == 0) return std::numeric_limits<double>::infinity();
   return 10 * std::log10(signal / noise);
 }
+
+double Noise::cosine() const { return signal > 0 && test > 0 ? dot / std::sqrt(signal * test) : 0; }
 
 LayerDiff::LayerDiff(const Graph& reference, const Graph& test, const Threads& threads) {
   const std::vector<Match> matches = match_values(reference, test);

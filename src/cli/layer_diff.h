@@ -12,9 +12,10 @@ namespace eke::cli {
 
 // Energies, summed over elements and images.
 struct Noise {
-  double signal = 0, noise = 0;
+  double signal = 0, noise = 0, test = 0, dot = 0;
   void add(std::span<const float> reference, std::span<const float> test);
-  double db() const;  // infinite for equal values
+  double db() const;      // infinite for equal values
+  double cosine() const;  // 0 where one of them is all zero
 };
 
 struct LayerNoise {

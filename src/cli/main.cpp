@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   add_quantize(app, action);
   add_bench(app, action);
   add_diff(app, action);
+  add_explain(app, action);
   add_plan(app, action);
   add_fit(app, action);
   add_export(app, action);

@@ -8,11 +8,13 @@
 #include <optional>
 
 #include "base/file.h"
+#include "cli/calibration_images.h"
 #include "cli/command.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
+#include "cli/quantize_report.h"
 #include "cli/timing.h"
 #include "onnx/onnx.h"
 #include "ops/infer.h"
@@ -27,52 +29,10 @@ namespace eke::cli {
 namespace {
 
 constexpr double kCollapsedShare = 0.5;
+constexpr std::int64_t kExplainedImages = 4;
 
-struct Options {
-  std::string model, data, evaluation, output;
-  CommonOptions common;
-  ShapeOptions shapes;
-  PreprocessOptions preprocess;
-  MeterOptions meters;
-  std::string calibrator = "mse", activations = "uint8";
-  double percentile = 99.99;
-  bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false,
-       allow_slower = false;
-  std::string weight_range = "max";
-  std::vector<std::string> keep;
-  std::int64_t count = 100, limit = 0;
-  int class_offset = 0, runs = 50;
-};
-
-QuantizeOptions rewrite_options(const Options& options) {
-  QuantizeOptions result;
-  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
-  result.weights.per_channel = !options.per_tensor;
-  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
-  result.correct_biases = !options.keep_biases;
-  result.float_outputs = !options.round_outputs;
-  result.keep = options.keep;
-  return result;
-}
-
-CalibratorOptions calibrator_options(const Options& options) {
-  const std::optional<Calibrator> method = parse_calibrator(options.calibrator);
-  if (!method) {
-    throw UsageError(fmt::format(
-        "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
-        options.calibrator));
-  }
-  return {*method, options.percentile, rewrite_options(options).activations};
-}
-
-// What is calibrated on and what is evaluated on.
-struct Images {
-  std::optional<Dataset> calibration, evaluation;
-  std::size_t shared = 0;  // images that are in both
-};
-
-Images open_images(const Options& options, const std::vector<std::string>& labels) {
-  Images images;
+QuantizeImages open_images(const QuantizeCommand& options, const std::vector<std::string>& labels) {
+  QuantizeImages images;
   const Dataset data = open_dataset(options.data, {.classes = labels, .part = "train"});
   const auto wanted = static_cast<std::size_t>(options.count);
   if (!options.evaluation.empty()) {
@@ -92,35 +52,6 @@ Images open_images(const Options& options, const std::vector<std::string>& label
     images.evaluation = images.evaluation->split(static_cast<std::size_t>(options.limit)).chosen;
   }
   return images;
-}
-
-Ranges calibrate_on(const Graph& graph, const Dataset& data, const Preprocess& preprocess,
-                    const Threads& threads, const Options& options) {
-  Calibration calibration(graph, rewrite_options(options), calibrator_options(options), threads);
-  check_has_elements(calibration.input_types().at(0).shape);
-  const DatasetRows rows(data, preprocess, threads);
-  const std::int64_t batch = calibration.batch(),
-                     row_size = calibration.input_types().at(0).shape.count() / batch;
-  // Enough images at a time to keep all threads decoding, in whole batches.
-  const std::int64_t chunk = (std::max<std::int64_t>(batch, 4 * threads.count()) + batch - 1) / batch * batch;
-  std::vector<float> values(static_cast<std::size_t>(chunk * row_size));
-  Tensor input(calibration.input_types()[0]);
-  Progress progress("calibrating", rows.count());
-  for (std::int64_t begin = 0; begin < rows.count(); begin += chunk) {
-    const std::int64_t end = std::min(begin + chunk, rows.count());
-    rows.read(begin, end, std::span(values).first(static_cast<std::size_t>((end - begin) * row_size)));
-    for (std::int64_t at = begin; at < end; at += batch) {
-      const std::int64_t count = std::min(batch, end - at);
-      std::vector<std::string> names;
-      for (std::int64_t i = 0; i < count; ++i) names.push_back(rows.name(at + i));
-      assign(input, std::span(values).subspan(static_cast<std::size_t>((at - begin) * row_size),
-                                              static_cast<std::size_t>(count * row_size)));
-      const TensorView view = input.view();
-      calibration.observe({&view, 1}, names);
-      progress.update(at + count);
-    }
-  }
-  return calibration.ranges();
 }
 
 // The saved model takes any batch where the float one did and nothing in the graph fixed it.
@@ -149,12 +80,6 @@ Graph with_open_batch(Graph graph, const Graph& original) {
   return open;
 }
 
-struct Comparison {
-  Scores before, after;
-  Likeness likeness;
-  std::optional<PairedComparison> paired;
-};
-
 Comparison compare(Session& before, Session& after, const Dataset& data, const Preprocess& preprocess,
                    int class_offset, const Threads& threads) {
   Comparison result;
@@ -168,10 +93,7 @@ Comparison compare(Session& before, Session& after, const Dataset& data, const P
   });
   result.before = score_before.finish();
   result.after = score_after.finish();
-  if (result.before.classification) {
-    result.paired =
-        compare_paired(result.before.classification->correct(), result.after.classification->correct());
-  }
+  result.paired = compare_scores(result.before, result.after);
   return result;
 }
 
@@ -188,163 +110,6 @@ std::string collapsed_name(const std::string& path) {
   return (p.parent_path() / (p.stem().string() + ".collapsed" + p.extension().string())).string();
 }
 
-struct Result {
-  const Options& options;
-  QuantReport report = {};
-  Images images;
-  std::optional<Comparison> comparison = std::nullopt;
-  Timing timing = {};
-  EnergyOf calibration_energy = {}, evaluation_energy = {};
-  std::int64_t bytes_before = 0, bytes_after = 0, macs = 0;
-  bool collapsed = false, slower = false;
-  std::string written = {};
-};
-
-double island_share(const Result& result) {
-  std::int64_t macs = 0;
-  for (const FloatIsland& island : result.report.islands) macs += island.cost.macs;
-  return result.macs > 0 ? static_cast<double>(macs) / static_cast<double>(result.macs) : 0;
-}
-
-Json report_json(const Result& r) {
-  Json json{{"model", r.options.model},
-            {"output", r.written},
-            {"success", !r.collapsed && !r.slower},
-            {"collapsed", r.collapsed},
-            {"slower", r.slower},
-            {"calibrator", r.options.calibrator},
-            {"calibration_images", r.images.calibration->size()},
-            {"evaluation_images", r.images.evaluation ? r.images.evaluation->size() : 0},
-            {"images_in_both", r.images.shared},
-            {"float_bytes", r.bytes_before},
-            {"int8_bytes", r.bytes_after}};
-  json["float"] = r.comparison ? to_json(r.comparison->before) : Json::object();
-  json["int8"] = r.comparison ? to_json(r.comparison->after) : Json::object();
-  json["float"]["ms"] = to_json(r.timing.ms[0]);
-  json["int8"]["ms"] = to_json(r.timing.ms[1]);
-  json["int8_time_over_float"] = to_json(r.timing.ratio[1]);
-  json["timing"] = {
-      {"runs", r.timing.runs}, {"warmup", r.timing.warmup}, {"threads", thread_count(r.options.common)}};
-  if (r.comparison) json["likeness"] = to_json(r.comparison->likeness);
-  if (r.comparison && r.comparison->paired) {
-    json["difference"] = {{"accuracy", r.comparison->paired->difference},
-                          {"low", r.comparison->paired->interval.low},
-                          {"high", r.comparison->paired->interval.high},
-                          {"mcnemar_p", r.comparison->paired->mcnemar_p}};
-  }
-  json["energy"]["calibration"] =
-      energy_json(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()), "image");
-  if (r.comparison)
-    json["energy"]["evaluation_of_both"] =
-        energy_json(r.evaluation_energy, static_cast<std::int64_t>(r.images.evaluation->size()), "image");
-  json["layers"] = Json::array();
-  for (const QuantizedLayer& layer : r.report.layers) {
-    json["layers"].push_back(
-        {{"node", layer.node},
-         {"operator", layer.op},
-         {"macs", layer.cost.macs},
-         {"channels", layer.channels},
-         {"dead_channels", layer.dead_channels},
-         {"widened_channels", layer.widened_channels},
-         {"weight_sqnr_db",
-          std::isfinite(layer.weight_sqnr_db) ? Json(layer.weight_sqnr_db) : Json(nullptr)}});
-  }
-  json["float_islands"] = Json::array();
-  for (const FloatIsland& island : r.report.islands) {
-    json["float_islands"].push_back({{"node", island.node},
-                                     {"operator", island.op},
-                                     {"reason", island.reason},
-                                     {"macs", island.cost.macs}});
-  }
-  return json;
-}
-
-std::string islands_text(const Result& r) {
-  if (r.report.islands.empty()) return "all layers compute in integers\n";
-  Table table(
-      {{"stays in float", Align::left, 40}, {"operator", Align::left}, {"MACs"}, {"reason", Align::left}});
-  for (const FloatIsland& island : r.report.islands) {
-    table.add({island.node, island.op, count_text(static_cast<double>(island.cost.macs)), island.reason});
-  }
-  return table.text() + fmt::format("{} of the MACs are in float\n", percent_text(island_share(r)));
-}
-
-std::string spread_text(const Spread& ms) {
-  return fmt::format("{} ({} to {})", ms_text(ms.median), ms_text(ms.p10), ms_text(ms.p90));
-}
-
-std::string comparison_table(const Result& r) {
-  Table table(
-      {{"", Align::left}, {"float", Align::left}, {"int8", Align::left}, {"difference", Align::left}});
-  if (r.comparison && (r.comparison->before.classification || r.comparison->before.verification)) {
-    std::string difference;
-    if (r.comparison->paired) {
-      const PairedComparison& p = *r.comparison->paired;
-      difference = fmt::format("{:+.2f} points ({:+.2f} to {:+.2f})", 100 * p.difference,
-                               100 * p.interval.low, 100 * p.interval.high);
-    } else {
-      difference = fmt::format("{:+.2f} points", 100 * (r.comparison->after.verification->accuracy -
-                                                        r.comparison->before.verification->accuracy));
-    }
-    table.add({"accuracy", headline(r.comparison->before), headline(r.comparison->after), difference});
-  }
-  const double size =
-      static_cast<double>(r.bytes_before) / static_cast<double>(std::max<std::int64_t>(r.bytes_after, 1));
-  table.add({"size", bytes_text(static_cast<double>(r.bytes_before)),
-             bytes_text(static_cast<double>(r.bytes_after)), fmt::format("{:.2f} times smaller", size)});
-  const Spread& ratio = r.timing.ratio[1];
-  table.add({"latency", spread_text(r.timing.ms[0]), spread_text(r.timing.ms[1]),
-             fmt::format("{:.2f} times the time ({:.2f} to {:.2f})", ratio.median, ratio.p10, ratio.p90)});
-  return table.text();
-}
-
-std::string likeness_text(const Likeness& likeness) {
-  const Spread sqnr = spread_of(likeness.sqnr_db), cosine = spread_of(likeness.cosine);
-  return fmt::format(
-      "outputs, int8 against float over {} images: cosine {:.5f} (p10 {:.5f}), SQNR {:.1f} dB (p10 {:.1f})\n",
-      likeness.cosine.size(), cosine.median, cosine.p10, sqnr.median, sqnr.p10);
-}
-
-std::string verdict_text(const Result& r) {
-  if (r.collapsed) {
-    return paint(Colour::bad, "collapsed") +
-           fmt::format(
-               ": more than half of the predictions fall on one class and the float model's do not. This is "
-               "no success; kept as '{}'.\n"
-               "Try --calibrator min-max, more images (--count), or --keep for layers that eke diff shows.\n",
-               r.written);
-  }
-  if (r.slower) {
-    return paint(Colour::bad, "slower than float") +
-           fmt::format(" on this machine: no success. Written to '{}'; --allow-slower accepts it.\n",
-                       r.written);
-  }
-  return paint(Colour::good, "written") + fmt::format(" to '{}'\n", r.written);
-}
-
-void report_text(const Result& r) {
-  print(fmt::format("{}  calibrated on {} images ({})", r.options.model, r.images.calibration->size(),
-                    r.options.calibrator));
-  print(r.images.evaluation ? fmt::format(", evaluated on {} others\n", r.images.evaluation->size()) : "\n");
-  if (r.images.shared > 0) {
-    print(paint(Colour::bad, "warning") +
-          fmt::format(": {} of the evaluation images are calibration images too: the int8 figures flatter\n",
-                      r.images.shared));
-  }
-  if (!r.images.evaluation) print("no image is left to evaluate: give --eval DATA, or a smaller --count\n");
-  print("\n" + islands_text(r) + "\n" + comparison_table(r));
-  if (r.comparison) print(likeness_text(r.comparison->likeness));
-  print(energy_line(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()),
-                    "calibration image"));
-  if (r.comparison)
-    print(energy_line(r.evaluation_energy, static_cast<std::int64_t>(r.images.evaluation->size()),
-                      "image evaluated with both models"));
-  print(fmt::format("latency: median (p10 to p90) of {} runs each, interleaved, {} thread{}\n\n",
-                    r.timing.runs, thread_count(r.options.common),
-                    thread_count(r.options.common) == 1 ? "" : "s"));
-  print(verdict_text(r));
-}
-
 void check_output(const std::string& model, const std::string& output) {
   if (output.empty()) throw UsageError("--output: give the name of a file");
   const std::filesystem::path folder = std::filesystem::path(output).parent_path();
@@ -358,33 +123,34 @@ void check_output(const std::string& model, const std::string& output) {
     throw UsageError(fmt::format("--output '{}' would replace the float model: give another name", output));
 }
 
-// A pattern that matches nothing is wrong use, and is said before the long work begins.
-void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
-  try {
-    match_nodes(graph, patterns);
-  } catch (const Error& error) {
-    throw UsageError(fmt::format("--keep: {}", error.what()));
-  }
-}
-
-int quantize(const Options& options) {
+int quantize(const QuantizeCommand& options) {
   check_output(options.model, options.output);
-  calibrator_options(options);  // wrong flags first
+  calibrator_options(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
   std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
-  Result result{.options = options, .images = open_images(options, labels), .bytes_before = model.file_bytes};
+  QuantizeResult result{
+      .options = options, .images = open_images(options, labels), .bytes_before = model.file_bytes};
   if (labels.empty()) labels = result.images.calibration->classes();
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
-  check_keep(graph, options.keep);
+  check_keep(graph, options.quantization.keep);
 
   Metering metering(options.meters);
   std::optional<energy::Window> window = metering.begin("calibration");
-  const Ranges ranges = calibrate_on(graph, *result.images.calibration, preprocess, threads, options);
+  CalibrationImages images(*result.images.calibration, preprocess, threads);
+  CalibratedGraph prepared = calibrate_on(graph, images, threads, options.quantization);
+  Quantized quantized =
+      quantize_calibrated(graph, prepared, images, threads, options.quantization, result.learned);
   result.calibration_energy = finish(metering, window);
-  Quantized quantized = quantize(graph, ranges, rewrite_options(options));
-  result.report = std::move(quantized.report);
+  result.equalized = std::move(prepared.equalized);
+  result.calibration =
+      check_calibration(*result.images.calibration, images.duplicates().size(), prepared.ranges);
+  result.report = quantized.report;
+  if (!options.no_explain) {
+    result.explanation =
+        explain_model(prepared, quantized, options.quantization, images, kExplainedImages, true, threads);
+  }
   for (const Node& node : graph.nodes) result.macs += cost_of(graph, node).macs;
 
   Session before(graph, threads), after(optimize(quantized.graph), threads);
@@ -420,7 +186,7 @@ int quantize(const Options& options) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeCommand>();
   CLI::App* command =
       app.add_subcommand("quantize", "Make an int8 model from a float one and images, and say what it costs");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
@@ -436,44 +202,7 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("--limit", options->limit, "evaluation images at most (0: all)")
       ->check(CLI::Range(0, 100000000))
       ->capture_default_str();
-  const std::string group = "How it is quantized";
-  command
-      ->add_option("--calibrator", options->calibrator, "min-max, moving-average, percentile, mse or entropy")
-      ->group(group)
-      ->capture_default_str();
-  command
-      ->add_option("--percentile", options->percentile,
-                   "with --calibrator percentile: share of the values that stay inside")
-      ->group(group)
-      ->check(CLI::Range(50.0, 100.0))
-      ->capture_default_str();
-  command
-      ->add_flag("--per-tensor", options->per_tensor,
-                 "one scale for all weights of a layer (default: one a channel)")
-      ->group(group);
-  command
-      ->add_option("--weight-range", options->weight_range,
-                   "max: the largest magnitude; mse: clipped for the least squared error")
-      ->group(group)
-      ->check(CLI::IsMember({"max", "mse"}))
-      ->capture_default_str();
-  command
-      ->add_flag("--keep-biases", options->keep_biases,
-                 "do not take the mean error of rounded weights off the biases")
-      ->group(group);
-  command->add_option("--activations", options->activations, "uint8 or int8")
-      ->group(group)
-      ->check(CLI::IsMember({"uint8", "int8"}))
-      ->capture_default_str();
-  command->add_flag("--symmetric", options->symmetric, "activations with their zero point in the middle")
-      ->group(group);
-  command
-      ->add_flag("--round-outputs", options->round_outputs,
-                 "round the results of the last layers to 8 bits, too (near scores then become equal)")
-      ->group(group);
-  command->add_option("--keep", options->keep, "nodes to leave in float; * and ? are wildcards")
-      ->group(group)
-      ->type_name("NODE...");
+  declare_quantization(*command, options->quantization);
   command
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
@@ -482,6 +211,9 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("--runs", options->runs, "runs of each model for the latency")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
+  command->add_flag(
+      "--no-explain", options->no_explain,
+      "do not measure which layers lose most (saves a run of each layer alone on a few images)");
   command->add_flag("--allow-slower", options->allow_slower,
                     "a model that is slower than the float one is a success too");
   declare_common(*command, options->common);

@@ -51,10 +51,10 @@ std::optional<report::Verdict> accuracy_verdict(const std::vector<report::Run>& 
   const std::string numbers =
       fmt::format("{:+.2f} points, 95 % interval {:+.2f} to {:+.2f}, {} images", 100 * paired.difference,
                   100 * paired.interval.low, 100 * paired.interval.high, a->second);
-  if (paired.interval.high < 0)
+  if (paired.verdict() == Verdict::worse)
     return report::Verdict{Tone::bad,
                            fmt::format("{} is less accurate than {}: {}", variant, reference, numbers)};
-  if (paired.interval.low > 0)
+  if (paired.verdict() == Verdict::better)
     return report::Verdict{Tone::good,
                            fmt::format("{} is more accurate than {}: {}", variant, reference, numbers)};
   return report::Verdict{

@@ -17,7 +17,7 @@ struct Case {
 
 TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
   for (const char* command : {"new", "info", "run", "eval", "train", "quantize", "bench", "diff", "recognize",
-                              "plan", "fit", "export", "meters", "energy"}) {
+                              "plan", "fit", "export", "meters", "energy", "explain"}) {
     const CommandResult result = eke(std::string(command) + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_NE(result.out.find("Examples:"), std::string::npos) << command;

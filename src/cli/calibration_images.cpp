@@ -1,0 +1,85 @@
+#include "cli/calibration_images.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/hash.h"
+#include "cli/progress.h"
+#include "tensor/values.h"
+
+namespace eke::cli {
+
+namespace {
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of decoded images in memory
+}
+
+CalibrationImages::CalibrationImages(const Dataset& data, const Preprocess& preprocess,
+                                     const Threads& threads)
+    : threads_(threads), rows_(data, preprocess, threads) {}
+
+// Leaves the images from `begin` to at least `end` in values_: more of them, as long as memory allows.
+void CalibrationImages::read(std::int64_t begin, std::int64_t end, std::int64_t row_size) {
+  if (begin >= first_ && end <= first_ + read_) return;
+  const std::int64_t fit = kMostBytes / (row_size * static_cast<std::int64_t>(sizeof(float)));
+  const bool grows = begin == first_ + read_ && end - first_ <= fit;
+  if (!grows) {
+    first_ = begin;
+    read_ = 0;
+  }
+  values_.resize(static_cast<std::size_t>((end - first_) * row_size));
+  const std::span<float> added = std::span(values_).subspan(static_cast<std::size_t>(read_ * row_size));
+  rows_.read(first_ + read_, end, added);
+  note_duplicates(first_ + read_, added, row_size);
+  read_ = end - first_;
+}
+
+void CalibrationImages::note_duplicates(std::int64_t begin, std::span<const float> values,
+                                        std::int64_t row_size) {
+  for (std::size_t at = 0; at < values.size(); at += static_cast<std::size_t>(row_size), ++begin) {
+    if (begin < looked_at_) continue;
+    const std::span<const float> row = values.subspan(at, static_cast<std::size_t>(row_size));
+    const std::uint64_t hash = hash_bytes({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+    const auto found = std::ranges::find(hashes_, hash);
+    if (found != hashes_.end()) duplicates_.emplace_back(begin, found - hashes_.begin());
+    hashes_.push_back(hash);
+    looked_at_ = begin + 1;
+  }
+}
+
+void CalibrationImages::each_batch(std::int64_t batch, std::int64_t row_size, std::int64_t limit,
+                                   const std::string& label, const Take& take) {
+  const std::int64_t count = limit > 0 ? std::min(limit, rows_.count()) : rows_.count();
+  // Enough images at a time to keep all threads decoding, in whole batches.
+  const std::int64_t chunk =
+      (std::max<std::int64_t>(batch, 4 * threads_.count()) + batch - 1) / batch * batch;
+  std::optional<Progress> progress;
+  if (!label.empty()) progress.emplace(label, count);
+  for (std::int64_t begin = 0; begin < count; begin += chunk) {
+    const std::int64_t end = std::min(begin + chunk, count);
+    read(begin, end, row_size);
+    for (std::int64_t at = begin; at < end; at += batch) {
+      const std::int64_t images = std::min(batch, end - at);
+      std::vector<std::string> names;
+      for (std::int64_t i = 0; i < images; ++i) names.push_back(rows_.name(at + i));
+      take(std::span<const float>(values_).subspan(static_cast<std::size_t>((at - first_) * row_size),
+                                                   static_cast<std::size_t>(images * row_size)),
+           names);
+      if (progress) progress->update(at + images);
+      throw_if_interrupted();
+    }
+  }
+}
+
+void CalibrationImages::feed(Calibration& calibration, std::int64_t limit, const std::string& label) {
+  const Type& type = calibration.input_types().at(0);
+  check_has_elements(type.shape);
+  Tensor input(type);
+  each_batch(calibration.batch(), type.shape.count() / calibration.batch(), limit, label,
+             [&](std::span<const float> values, std::span<const std::string> names) {
+               assign(input, values);
+               const TensorView view = input.view();
+               calibration.observe({&view, 1}, names);
+             });
+}
+
+}  // namespace eke::cli

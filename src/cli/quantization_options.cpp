@@ -1,0 +1,149 @@
+#include "cli/quantization_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "quant/keep.h"
+
+namespace eke::cli {
+
+namespace {
+
+// One scale for all weights of a layer needs channels that are alike; with a scale a channel the gain is small, and
+// a Clip can make it a loss.
+bool wants_equalization(const QuantizationOptions& options) {
+  return options.equalize == "on" ||
+         (options.equalize == "auto" && options.effort != "fast" && options.per_tensor);
+}
+
+}  // namespace
+
+void declare_quantization(CLI::App& app, QuantizationOptions& options) {
+  const std::string group = "How it is quantized";
+  app.add_option("--effort", options.effort,
+                 "fast: calibrate; balanced: and equalize channels where that helps; best: and learn from "
+                 "the images how "
+                 "each weight is rounded (seconds to minutes)")
+      ->group(group)
+      ->check(CLI::IsMember({"fast", "balanced", "best"}))
+      ->capture_default_str();
+  app.add_option("--calibrator", options.calibrator, "min-max, moving-average, percentile, mse or entropy")
+      ->group(group)
+      ->capture_default_str();
+  app.add_option("--percentile", options.percentile,
+                 "with --calibrator percentile: share of the values that stay inside")
+      ->group(group)
+      ->check(CLI::Range(50.0, 100.0))
+      ->capture_default_str();
+  app.add_flag("--per-tensor", options.per_tensor,
+               "one scale for all weights of a layer (default: one a channel)")
+      ->group(group);
+  app.add_option("--weight-range", options.weight_range,
+                 "max: the largest magnitude; mse: clipped for the least squared error")
+      ->group(group)
+      ->check(CLI::IsMember({"max", "mse"}))
+      ->capture_default_str();
+  app.add_option("--equalize", options.equalize,
+                 "scale channels between layers so that 8 bits lose less: on, off, or auto (with "
+                 "--per-tensor, unless --effort fast)")
+      ->group(group)
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+  app.add_flag("--keep-biases", options.keep_biases,
+               "do not take the mean error of rounded weights off the biases")
+      ->group(group);
+  app.add_option("--activations", options.activations, "uint8 or int8")
+      ->group(group)
+      ->check(CLI::IsMember({"uint8", "int8"}))
+      ->capture_default_str();
+  app.add_flag("--symmetric", options.symmetric, "activations with their zero point in the middle")
+      ->group(group);
+  app.add_flag("--round-outputs", options.round_outputs,
+               "round the results of the last layers to 8 bits, too (near scores then become equal)")
+      ->group(group);
+  app.add_option("--keep", options.keep, "nodes to leave in float; * and ? are wildcards")
+      ->group(group)
+      ->type_name("NODE...");
+}
+
+QuantizeOptions rewrite_options(const QuantizationOptions& options) {
+  QuantizeOptions result;
+  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
+  result.weights.per_channel = !options.per_tensor;
+  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
+  result.correct_biases = !options.keep_biases;
+  result.float_outputs = !options.round_outputs;
+  result.keep = options.keep;
+  return result;
+}
+
+CalibratorOptions calibrator_options(const QuantizationOptions& options) {
+  const std::optional<Calibrator> method = parse_calibrator(options.calibrator);
+  if (!method) {
+    throw UsageError(fmt::format(
+        "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
+        options.calibrator));
+  }
+  return {*method, options.percentile, rewrite_options(options).activations};
+}
+
+// A pattern that matches nothing is wrong use, and is said before the long work begins.
+void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
+  try {
+    match_nodes(graph, patterns);
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("--keep: {}", error.what()));
+  }
+}
+
+CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
+                             const QuantizationOptions& options) {
+  CalibratedGraph result{graph, {}, {}};
+  if (wants_equalization(options)) {
+    Calibration statistics(graph, rewrite_options(options),
+                           {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+    images.feed(statistics, 0, "measuring channels");
+    Equalized equalized = equalize(graph, statistics.ranges(), rewrite_options(options));
+    result.graph = std::move(equalized.graph);
+    result.equalized = std::move(equalized.layers);
+    result.divided_by = std::move(equalized.divided_by);
+  }
+  Calibration calibration(result.graph, rewrite_options(options), calibrator_options(options), threads);
+  images.feed(calibration, 0, "calibrating");
+  result.ranges = calibration.ranges();
+  return result;
+}
+
+Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
+                              CalibrationImages& images, const Threads& threads,
+                              const QuantizationOptions& options, std::vector<LearnedLayer>& learned) {
+  if (options.effort != "best")
+    return quantize(calibrated.graph, calibrated.ranges, rewrite_options(options));
+  const Shape& input = original[original.inputs[0]].type.shape;
+  const std::int64_t batch = input[0], row_size = input.count() / batch;
+  std::unique_ptr<Progress> progress;
+  LearnOptions learn{.images = images.count(), .wanted = &original, .divided_by = calibrated.divided_by};
+  learn.progress = [&](std::size_t done, std::size_t layers) {
+    if (!progress)
+      progress = std::make_unique<Progress>("learning to round", static_cast<std::int64_t>(layers));
+    progress->update(static_cast<std::int64_t>(done));
+  };
+  const ForEachBatch each = [&](const TakeBatch& take) {
+    std::vector<float> whole(static_cast<std::size_t>(input.count()));
+    images.each_batch(batch, row_size, 0, "",
+                      [&](std::span<const float> values, std::span<const std::string> names) {
+                        std::ranges::copy(values, whole.begin());
+                        take(whole, static_cast<std::int64_t>(names.size()));
+                      });
+  };
+  Learned result =
+      learn_rounding(calibrated.graph, calibrated.ranges, rewrite_options(options), each, learn, threads);
+  learned = std::move(result.layers);
+  return std::move(result.quantized);
+}
+
+}  // namespace eke::cli
