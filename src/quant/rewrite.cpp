@@ -123,10 +123,21 @@ class Rewriter {
     return found->second.channel_means;
   }
 
+  // A scale that reaches no further than the clamp that makes the value: levels beyond it would be wasted, and ONNX Runtime
+  // refuses to fuse them.
+  ScaleZero within_bounds(ScaleZero qparams, ValueId leader) const {
+    constexpr float kMost = std::numeric_limits<float>::max();
+    const Range bounds = bounded_by_maker(graph_, makers_[index(leader)], {-kMost, kMost});
+    const std::int32_t above = levels_of({options_.activations.dtype, false}).hi - qparams.zero_point;
+    if (bounds.hi < kMost && bounds.hi > 0 && above > 0)
+      qparams.scale = std::min(qparams.scale, static_cast<float>(double{bounds.hi} / above));
+    return qparams;
+  }
+
   ScaleZero qparams_of(ValueId id) const {
     const ValueId leader = placement_.scale_of[index(id)];
     const auto learned = options_.learned.values.find(graph_[leader].name);
-    if (learned != options_.learned.values.end()) return learned->second;
+    if (learned != options_.learned.values.end()) return within_bounds(learned->second, leader);
     return qparams_for(bounded_by_maker(graph_, makers_[index(leader)], range_of(leader).range),
                        options_.activations);
   }

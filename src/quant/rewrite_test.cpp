@@ -483,5 +483,21 @@ TEST(Rewrite, LearnedScalesGoBackIntoTheQuantizedGraph) {
   }
 }
 
+TEST(Rewrite, LearnedScalesEndAtTheClampThatMakesTheValue) {
+  QuantizeOptions options{.float_outputs = false};
+  options.learned.values["y"] = {1, 0};
+  const Quantized result = quantized(R"(graph "g"
+input %x: f32[1,2,2,2]
+const %w: f32[2,2,1,1] = [1,0,0.5,-1]
+const %lo: f32[] = [0]
+const %hi: f32[] = [6]
+%c: f32[1,2,2,2] = Conv "conv" (%x, %w)
+%y: f32[1,2,2,2] = Clip "clip" (%c, %lo, %hi)
+output %y
+)",
+                                     options);
+  EXPECT_EQ(result.graph.constant(find_value(result.graph, "y_scale"))->values<float>()[0], 6.0f / 255);
+}
+
 }  // namespace
 }  // namespace eke
