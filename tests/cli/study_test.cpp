@@ -24,6 +24,7 @@ class StudyTest : public CliTest {
   }
   std::vector<std::string> cells() const {
     std::vector<std::string> names;
+    if (!fs::exists(folder_ / "out")) return names;  // killed before it began
     for (const auto& entry : fs::directory_iterator(folder_ / "out")) {
       const std::string name = entry.path().filename().string();
       if (name.ends_with(".json") && name != "study.json") names.push_back(name);
