@@ -52,6 +52,11 @@ fenced() { echo '```'; "$@"; echo '```'; }
   echo
   fenced "$build/src/kernels_bench"
 
+  section "The sampler of the meters"
+  echo "Recorded machines as files, sampled at the default rate: what that takes of one core, by its own account and by the kernel's."
+  echo
+  fenced "$build/src/energy_bench" src/energy/fixtures
+
   for threads in 1 2; do
     [ ${#models[@]} -gt 0 ] && [ "$threads" -le "$(nproc)" ] || continue
     section "Networks, $threads thread$([ "$threads" = 1 ] || echo s)"

@@ -23,6 +23,17 @@ class Draw {
   std::uint64_t state_ = 0x853c49e6748fea9bull;
 };
 
+// Half of Student's interval of the means of so many blocks.
+double half_of_blocks(std::span<const double> values, std::size_t blocks) {
+  std::vector<double> means;
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const std::size_t begin = i * values.size() / blocks, end = (i + 1) * values.size() / blocks;
+    means.push_back(mean(values.subspan(begin, end - begin)));
+  }
+  const Interval interval = mean_interval(means);
+  return 0.5 * (interval.high - interval.low);
+}
+
 }  // namespace
 
 double quantile(std::span<const double> sorted, double q) {
@@ -82,7 +93,10 @@ Interval drifting_mean_interval(std::span<const double> values) {
     if (i > 0) together += (values[i] - m) * (values[i - 1] - m);
   }
   const double correlation = apart > 0 ? std::clamp(together / apart, 0.0, 0.9) : 0;
-  const double half = (plain.high - m) * std::sqrt((1 + correlation) / (1 - correlation));
+  double half = (plain.high - m) * std::sqrt((1 + correlation) / (1 - correlation));
+  for (const std::size_t blocks : {4, 6, 8}) {
+    if (values.size() >= 2 * blocks) half = std::max(half, half_of_blocks(values, blocks));
+  }
   return {m - half, m + half};
 }
 

@@ -25,8 +25,9 @@ double student_t(int degrees);
 // Of the mean of independent, roughly normal values (Student). Unbounded for fewer than two.
 Interval mean_interval(std::span<const double> values);
 
-// The same for values that were measured one after the other and drift: widened by their correlation with the value
-// before, as if there were fewer of them (an autoregressive process of order one).
+// The same for values that were measured one after the other and drift: the widest of Student's interval, of that
+// widened by the correlation with the value before (an autoregressive process of order one), and of those of the means
+// of four, six and eight blocks (batch means, Schmeiser 1982), in whose spread shows what drifts slowly.
 Interval drifting_mean_interval(std::span<const double> values);
 
 // Of the median of any values, by resampling (Efron 1979, percentile method). At least one value.

@@ -79,6 +79,29 @@ TEST(Statistics, DriftWidensTheInterval) {
   EXPECT_GE(widened, kTrials * 85 / 100);
 }
 
+// A level that changes every fifteen values, as when another program comes and goes.
+TEST(Statistics, SlowDriftWidensTheInterval) {
+  Normal normal;
+  int widened = 0;
+  double quiet_width = 0;
+  constexpr int kTrials = 400;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> values, quiet;
+    double level = 0;
+    for (int i = 0; i < 48; ++i) {
+      if (i % 15 == trial % 15 || i == 0) level = normal();
+      values.push_back(10 + level + 0.1 * normal());
+      quiet.push_back(10 + 0.1 * normal());
+    }
+    const Interval interval = drifting_mean_interval(values);
+    if (interval.low <= 10 && 10 <= interval.high) ++widened;
+    const Interval steady = drifting_mean_interval(quiet), student = mean_interval(quiet);
+    quiet_width += (steady.high - steady.low) / (student.high - student.low) / kTrials;
+  }
+  EXPECT_GE(widened, kTrials * 90 / 100);
+  EXPECT_LT(quiet_width, 2);
+}
+
 TEST(Statistics, OneValueHasNoInterval) {
   const double one[] = {3.0};
   EXPECT_TRUE(std::isinf(mean_interval(one).high));

@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/timing.h"
+#include "cli/tuned.h"
 
 namespace eke::cli {
 
@@ -20,6 +21,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> models;
+  std::string tuning;
   std::vector<int> threads = {1};
   std::vector<std::int64_t> batches = {1};
   std::vector<std::string> isas;
@@ -133,7 +135,11 @@ std::vector<Variant> variants_of(const Options& options) {
       for (std::int64_t batch : options.batches) {
         for (const auto& isa : isas) {
           for (const auto& clock : clocks) {
-            for (const auto& mode : modes) variants.push_back({model, threads, batch, isa, clock, mode});
+            for (const auto& mode : modes) {
+              variants.push_back({model, threads, batch, isa, clock, mode});
+              if (!options.tuning.empty())
+                variants.push_back({model, threads, batch, isa, clock, mode, true});
+            }
           }
         }
       }
@@ -161,8 +167,12 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
           if (!threads) threads = std::make_unique<Threads>(variant.threads);
           ShapeOptions shapes = options.shapes;
           shapes.batch = variant.batch;
-          prepared.sessions.push_back(std::make_unique<Session>(
-              prepare(models.at(variant.model).graph, shapes), *threads, CompileOptions{.isa = variant.isa}));
+          const Model& model = models.at(variant.model);
+          const Graph graph = prepare(model.graph, shapes);
+          CompileOptions how =
+              TunedModel(variant.tuned ? options.tuning : "", model).compile_options(graph, variant.threads);
+          how.isa = variant.isa;
+          prepared.sessions.push_back(std::make_unique<Session>(graph, *threads, how));
           variant.batch = prepared.sessions.back()->batch();  // the model may fix it
         });
     prepared.all.push_back(prepared.sessions.back().get());
@@ -173,6 +183,8 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
 constexpr int kLayerRuns = 50;
 
 int bench(const Options& options) {
+  if (!options.tuning.empty() && options.models.size() != 1)
+    throw UsageError("--tuning belongs to one model: give no other");
   std::vector<Variant> variants = variants_of(options);
   const Prepared prepared = prepare_all(options, variants);
   Metering metering(options.meters);
@@ -262,6 +274,11 @@ void add_bench(CLI::App& app, Action& action) {
   command->add_option("models", options->models, "ONNX files")->required()->type_name("MODEL...");
   declare_sweeps(*command, *options);
   declare_duration(*command, *options);
+  command
+      ->add_option("--tuning", options->tuning,
+                   "compare with the tactics that eke tune found for the model on this machine")
+      ->type_name("FILE")
+      ->excludes(command->get_option("--isa"));
   declare_meters(*command, options->meters);
   command->add_flag("--layers", options->layers, "time each layer too");
   CLI::Option* json = command->add_flag("--json", options->json, "print the result as JSON, with every run");
@@ -276,6 +293,7 @@ void add_bench(CLI::App& app, Action& action) {
       "Examples:\n"
       "  eke bench model.onnx --runs 200 --layers\n"
       "  eke bench model.onnx model.int8.onnx --threads 1,2 --json\n"
+      "  eke bench model.int8.onnx --tuning model.int8.onnx.tuning.json\n"
       "  eke bench model.int8.onnx --meter ina3221 --power-mode 0,2 --csv");
   command->callback([options, &action] { action = [options] { return bench(*options); }; });
 }

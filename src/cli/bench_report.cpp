@@ -51,6 +51,8 @@ std::vector<std::string> settings(const BenchResult& result, const Variant& v) {
     cells.push_back(v.frequency_khz ? fmt::format("{} MHz", *v.frequency_khz / 1000) : "-");
   if (varies(result, [](const Variant& x) { return x.power_mode; }))
     cells.push_back(v.power_mode ? std::to_string(*v.power_mode) : "-");
+  if (varies(result, [](const Variant& x) { return x.tuned; }))
+    cells.push_back(v.tuned ? "tuned" : "by rule");
   return cells;
 }
 
@@ -61,6 +63,7 @@ std::vector<Column> setting_columns(const BenchResult& result) {
   if (varies(result, [](const Variant& x) { return x.isa; })) columns.push_back({"ISA", Align::left});
   if (varies(result, [](const Variant& x) { return x.frequency_khz; })) columns.push_back({"clock"});
   if (varies(result, [](const Variant& x) { return x.power_mode; })) columns.push_back({"mode"});
+  if (varies(result, [](const Variant& x) { return x.tuned; })) columns.push_back({"tactics", Align::left});
   return columns;
 }
 
@@ -195,9 +198,10 @@ std::string header(const BenchResult& result) {
 std::string footer(const BenchResult& result) {
   std::string text;
   if (!result.precise) {
-    text += fmt::format(
-        "the interval is wider than +- {:.3g} %: {}\n", 100 * result.plan.precision,
-        result.plan.runs > 0 ? "more --runs would narrow it" : "the time was over; --limit gives it more");
+    text += fmt::format("the interval is wider than +- {:.3g} %: {}\n", 100 * result.plan.precision,
+                        result.sampled         ? "single runs differ by more than that on this machine"
+                        : result.plan.runs > 0 ? "more --runs would narrow it"
+                                               : "the time was over; --limit gives it more");
   }
   std::size_t disturbed = 0, runs = 0;
   for (const VariantResult& v : result.variants) {
@@ -225,6 +229,15 @@ Json interval_json(const std::vector<double>& values) {
           {"low", finite ? Json(interval.low) : Json(nullptr)},
           {"high", finite ? Json(interval.high) : Json(nullptr)},
           {"windows", values.size()}};
+}
+
+Json latency_json(const Summary& s) {
+  const bool finite = std::isfinite(s.interval.high);
+  return {{"mean", s.ms},
+          {"low", finite ? Json(s.interval.low) : Json(nullptr)},
+          {"high", finite ? Json(s.interval.high) : Json(nullptr)},
+          {"unsteady", s.unsteady_ms},
+          {"windows", s.window_ms.size()}};
 }
 
 Json ratio_json(const PairedRatio& ratio, const char* less, const char* more) {
@@ -294,6 +307,7 @@ Json variant_json(const BenchResult& result, std::size_t i, const std::vector<Su
             {"isa", isa_text(v.variant)},
             {"frequency_khz", v.variant.frequency_khz ? Json(*v.variant.frequency_khz) : Json(nullptr)},
             {"power_mode", v.variant.power_mode ? Json(*v.variant.power_mode) : Json(nullptr)},
+            {"tuned", v.variant.tuned},
             {"runs", s.runs},
             {"disturbed_runs", s.disturbed},
             {"warmup_runs", v.warmup_runs},
@@ -301,7 +315,7 @@ Json variant_json(const BenchResult& result, std::size_t i, const std::vector<Su
             {"ms", to_json(spread_of(all))}};
   json["ms"]["p50"] = s.p50;
   json["ms"]["p99"] = s.p99;
-  json["latency_ms"] = interval_json(s.window_ms);
+  json["latency_ms"] = latency_json(s);
   json["first_run_ms"] = v.first_run_ms;
   json["images_per_s"] = s.images_per_s;
   json["energy"] = Json::array();
@@ -368,19 +382,20 @@ Json bench_json(const BenchResult& result) {
 
 std::string bench_csv(const BenchResult& result) {
   std::string text =
-      "model,threads,batch,isa,frequency_khz,power_mode,runs,windows,ms,ms_low,ms_high,p50_ms,p90_ms,p99_ms,"
+      "model,threads,batch,isa,frequency_khz,power_mode,tuned,runs,windows,ms,ms_low,ms_high,p50_ms,p90_ms,"
+      "p99_ms,"
       "images_per_s,"
       "joules_per_inference,joules_low,joules_high,net_joules_per_inference,mean_w,peak_w,edp_js,energy_of,"
       "boundary,origin,"
       "temperature_c,frequency_mhz,governor\n";
   for (const VariantResult& v : result.variants) {
     const Summary s = summarize(v);
-    text += fmt::format("{},{},{},{},{},{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},",
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},",
                         csv_text(v.variant.model), v.variant.threads, v.variant.batch, isa_text(v.variant),
                         v.variant.frequency_khz ? std::to_string(*v.variant.frequency_khz) : "",
-                        v.variant.power_mode ? std::to_string(*v.variant.power_mode) : "", s.runs,
-                        v.windows.size(), s.ms, s.interval.low, s.interval.high, s.p50, s.p90, s.p99,
-                        s.images_per_s);
+                        v.variant.power_mode ? std::to_string(*v.variant.power_mode) : "",
+                        v.variant.tuned ? "yes" : "no", s.runs, v.windows.size(), s.ms, s.interval.low,
+                        s.interval.high, s.p50, s.p90, s.p99, s.images_per_s);
     const EnergyFigure* f = s.total();
     if (f && !f->gross_j.empty()) {
       const Interval interval = drifting_mean_interval(f->gross_j);

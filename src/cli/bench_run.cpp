@@ -17,8 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kWindowS = 0.2, kLimitS = 10, kMeteredWindowS = 10, kMeteredLimitS = 120, kLongestIdleS = 10;
-constexpr int kLeastRounds = 6, kRefreshesAWindow = 100, kLeastRuns = 3, kFixedWindows = 10,
-              kPlateauBlocks = 3;
+constexpr int kLeastRounds = 24, kMeteredLeastRounds = 6, kRefreshesAWindow = 100, kLeastRuns = 3,
+              kFixedWindows = 10, kPlateauBlocks = 3;
 constexpr double kBlockS = 0.05, kWarmupS = 2, kMeteredWarmupS = 60, kPlateau = 0.02, kPlateauC = 0.5;
 
 double seconds_since(Clock::time_point begin) {
@@ -144,26 +144,35 @@ class Bench {
       if (fixed_rounds > 0 ? round + 1 == fixed_rounds : done(round + 1, seconds_since(begin), limit_s))
         break;
     }
-    result_.precise = precise();
+    result_.sampled = sampled();
+    result_.precise = result_.sampled && steady();
   }
 
   // Whole rounds of A B B A, as long as another pair of rounds fits into the time.
   bool done(int rounds, double spent_s, double limit_s) {
     if (rounds % 2 != 0) return false;
-    if (rounds >= kLeastRounds && precise()) return true;
+    if (rounds >= (metering_.active() ? kMeteredLeastRounds : kLeastRounds) && sampled()) return true;
     return spent_s * (rounds + 2) / rounds > limit_s && rounds >= 2;
   }
 
-  bool precise() const {
-    const auto narrow = [&](std::span<const double> values) {
-      if (values.size() < 2) return false;
-      const Interval interval = drifting_mean_interval(values);
-      return interval.high - interval.low <= 2 * result_.plan.precision * std::abs(mean(values));
-    };
+  bool narrow(const Interval& interval, double middle) const {
+    return interval.high - interval.low <= 2 * result_.plan.precision * std::abs(middle);
+  }
+
+  bool sampled() const {
     return std::all_of(result_.variants.begin(), result_.variants.end(), [&](const VariantResult& variant) {
       const Summary summary = summarize(variant);
       const EnergyFigure* total = summary.total();
-      return narrow(summary.window_ms) && (!total || total->gross_j.empty() || narrow(total->gross_j));
+      return narrow(summary.sampling, summary.ms) &&
+             (!total || total->gross_j.empty() ||
+              narrow(drifting_mean_interval(total->gross_j), mean(total->gross_j)));
+    });
+  }
+
+  bool steady() const {
+    return std::all_of(result_.variants.begin(), result_.variants.end(), [&](const VariantResult& variant) {
+      const Summary summary = summarize(variant);
+      return narrow(summary.interval, summary.ms);
     });
   }
 
@@ -198,12 +207,15 @@ class Bench {
   std::vector<std::uint64_t> bytes_;
 };
 
-double undisturbed_median(const BenchWindow& window) {
+// Sorted.
+std::vector<double> undisturbed_runs(const BenchWindow& window) {
   std::vector<double> ms;
   for (std::size_t i = 0; i < window.ms.size(); ++i) {
     if (!std::binary_search(window.disturbed.begin(), window.disturbed.end(), i)) ms.push_back(window.ms[i]);
   }
-  return median(ms.empty() || 10 * ms.size() < window.ms.size() ? window.ms : ms);
+  if (ms.empty() || 10 * ms.size() < window.ms.size()) ms = window.ms;
+  std::sort(ms.begin(), ms.end());
+  return ms;
 }
 
 // The energies of one domain, or of the total, over all windows.
@@ -285,14 +297,19 @@ Summary summarize(const VariantResult& result) {
   std::vector<double> all;
   double seconds = 0;
   for (const BenchWindow& window : result.windows) {
-    summary.window_ms.push_back(undisturbed_median(window));
+    const std::vector<double> runs = undisturbed_runs(window);
+    summary.window_ms.push_back(quantile(runs, 0.5));
+    summary.unsteady_ms +=
+        (quantile(runs, 0.5) - quantile(runs, 0.1)) / static_cast<double>(result.windows.size());
     summary.disturbed += window.disturbed.size();
     all.insert(all.end(), window.ms.begin(), window.ms.end());
     for (double ms : window.ms) seconds += ms / 1e3;
   }
   std::sort(all.begin(), all.end());
   summary.ms = mean(summary.window_ms);
-  summary.interval = drifting_mean_interval(summary.window_ms);
+  summary.sampling = drifting_mean_interval(summary.window_ms);
+  summary.interval = {summary.sampling.low - summary.unsteady_ms,
+                      summary.sampling.high + summary.unsteady_ms};
   summary.p50 = quantile(all, 0.5);
   summary.p90 = quantile(all, 0.9);
   summary.p99 = quantile(all, 0.99);

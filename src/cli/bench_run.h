@@ -23,6 +23,7 @@ struct Variant {
   std::optional<Isa> isa;
   std::optional<std::int64_t> frequency_khz;
   std::optional<int> power_mode;
+  bool tuned = false;  // with the tactics of a tuning
 };
 
 struct BenchPlan {
@@ -56,7 +57,9 @@ struct BenchResult {
   std::optional<energy::WindowResult> idle_before, idle_after;
   std::vector<energy::SamplerCost> samplers;
   std::string no_meter;  // why, where there is none
-  bool precise = true;   // the precision was reached
+  bool sampled =
+      true;  // more windows would not narrow the intervals below the precision: the means are known
+  bool precise = true;  // the intervals are as narrow as the precision
 };
 
 // One session a variant; `metering` may be without meters.
@@ -78,8 +81,10 @@ struct EnergyFigure {
 struct Summary {
   // The median of the undisturbed runs of each window; of all its runs where fewer than a tenth are undisturbed.
   std::vector<double> window_ms;
-  double ms = 0;                     // their mean
-  Interval interval;                 // of it, drift considered
+  double ms = 0;           // their mean
+  Interval sampling;       // of it, drift considered
+  double unsteady_ms = 0;  // from the tenth percentile of such runs to their median, mean of the windows
+  Interval interval;       // `sampling` and `unsteady_ms` together: where another measurement finds it
   double p50 = 0, p90 = 0, p99 = 0;  // of all runs
   std::size_t runs = 0, disturbed = 0;
   double images_per_s = 0;

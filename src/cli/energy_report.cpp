@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/statistics.h"
+
 namespace eke::cli {
 
 namespace {
@@ -57,6 +59,20 @@ EnergyOf finish(Metering& metering, std::optional<energy::Window>& window) {
   return {window->result(), ""};
 }
 
+void Laps::next() {
+  if (!windows_.empty()) windows_.back().end();
+  if (auto window = metering_.begin(fmt::format("{} {}", name_, windows_.size() + 1)))
+    windows_.push_back(std::move(*window));
+}
+
+std::vector<EnergyOf> Laps::finish() {
+  std::vector<EnergyOf> laps;
+  if (!windows_.empty()) windows_.pop_back();
+  for (energy::Window& window : windows_) laps.push_back({window.result(), ""});
+  windows_.clear();
+  return laps;
+}
+
 std::string joules_text(double joules) { return scaled(joules, "J"); }
 std::string watts_text(double watts) { return scaled(watts, "W"); }
 
@@ -81,6 +97,17 @@ std::string energy_line(const EnergyOf& energy, std::int64_t count, const std::s
                      : fmt::format("energy  {}: not measured: {}\n", d.domain.name, d.why_not);
   }
   return text;
+}
+
+std::string laps_line(const std::vector<EnergyOf>& laps, const std::string& item) {
+  std::vector<double> joules;
+  for (const EnergyOf& lap : laps) {
+    if (const std::optional<energy::Total> total = total_of(*lap.window)) joules.push_back(total->joules);
+  }
+  if (joules.empty()) return "";
+  const auto [least, greatest] = std::minmax_element(joules.begin(), joules.end());
+  return fmt::format("        {} each {} on average of {}, from {} to {}\n", joules_text(mean(joules)), item,
+                     joules.size(), joules_text(*least), joules_text(*greatest));
 }
 
 std::string domains_table(const energy::WindowResult& gross, const energy::WindowResult* net) {

@@ -43,6 +43,22 @@ struct EnergyOf {
 };
 EnergyOf finish(Metering& metering, std::optional<energy::Window>& window);
 
+// Windows over pieces of work that follow one another, as epochs. Results wait until all are over: a slow meter would
+// hold up the work.
+class Laps {
+ public:
+  Laps(Metering& metering, std::string name) : metering_(metering), name_(std::move(name)) {}
+  // Ends the piece that is open and begins the next one.
+  void next();
+  // Of all that have ended; what is open is dropped. Empty without a meter.
+  std::vector<EnergyOf> finish();
+
+ private:
+  Metering& metering_;
+  std::string name_;
+  std::vector<energy::Window> windows_;
+};
+
 std::string joules_text(double joules);  // "12.3 mJ"
 std::string watts_text(double watts);
 
@@ -51,6 +67,8 @@ std::string total_text(const energy::Total& total);
 // One line for work on `count` items, ending in a line break: the total and its share of an item, or each domain when
 // there is no total. Empty without a meter.
 std::string energy_line(const EnergyOf& energy, std::int64_t count, const std::string& item);
+// Their mean and spread by the total; empty where there is none.
+std::string laps_line(const std::vector<EnergyOf>& laps, const std::string& item);
 // All domains, gross, and net where `net` is given.
 std::string domains_table(const energy::WindowResult& gross, const energy::WindowResult* net);
 

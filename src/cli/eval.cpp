@@ -7,6 +7,7 @@
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/provenance.h"
+#include "cli/tuned.h"
 #include "data/split.h"
 
 namespace eke::cli {
@@ -14,7 +15,7 @@ namespace eke::cli {
 namespace {
 
 struct Options {
-  std::string model, data, against;
+  std::string model, data, against, tuning;
   CommonOptions common;
   ShapeOptions shapes;
   PreprocessOptions preprocess;
@@ -54,8 +55,10 @@ int eval(const Options& options) {
         "image_a,image_b,same, or an IDX file; to compare two models without labels use eke diff",
         options.data);
   if (labels.empty()) labels = data.classes();
-  const Threads threads(thread_count(options.common));
-  Session session(prepare(model.graph, options.shapes, &preprocess), threads);
+  const TunedModel tuned(options.tuning, model);
+  const Threads threads(tuned.threads(options.common));
+  const Graph bound = prepare(model.graph, options.shapes, &preprocess);
+  Session session(bound, threads, tuned.compile_options(bound, threads.count()));
   Scorer scorer(data, options.class_offset), other_scorer(data, options.class_offset);
   std::optional<Session> other;
   if (!options.against.empty())
@@ -129,6 +132,7 @@ void add_eval(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
+  declare_tuned(*command, options->tuning);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   declare_meters(*command, options->meters);

@@ -11,6 +11,7 @@
 #include "cli/provenance.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/tuned.h"
 #include "passes/passes.h"
 #include "runtime/lower.h"
 
@@ -19,7 +20,7 @@ namespace eke::cli {
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, tuning;
   CommonOptions common;
   ShapeOptions shapes;
   bool passes = false;
@@ -126,6 +127,7 @@ struct Report {
 
 Report inspect(const Options& options) {
   Model model = load_model(options.model);
+  const TunedModel tuned(options.tuning, model);
   return with_context(
       [&] { return "file '" + options.model + "'"; },
       [&] {
@@ -135,7 +137,7 @@ Report inspect(const Options& options) {
         std::vector<LowerNote> notes;
         lower(graph, &notes);
         const auto begin = std::chrono::steady_clock::now();
-        Plan plan = compile(graph);
+        Plan plan = compile(graph, tuned.compile_options(graph, tuned.threads(options.common)));
         const double ms =
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
         return Report{std::move(model), std::move(graph), std::move(passes),
@@ -244,6 +246,7 @@ void add_info(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
+  declare_tuned(*command, options->tuning);
   declare_shapes(*command, options->shapes);
   command->footer(
       "Examples:\n"

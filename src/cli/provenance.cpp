@@ -23,8 +23,10 @@ std::vector<std::string> arguments() {
   return list;
 }
 
+}  // namespace
+
 // The first line of /proc/cpuinfo that names the processor; boards name themselves in the device tree.
-std::string processor() {
+std::string processor_name() {
   std::ifstream board("/proc/device-tree/model", std::ios::binary);
   std::string name;
   if (std::getline(board, name, '\0') && !name.empty()) return name;
@@ -36,13 +38,15 @@ std::string processor() {
   return "unknown";
 }
 
+namespace {
+
 Json machine() {
   utsname system{};
   const bool known = ::uname(&system) == 0;
   const auto pages = static_cast<double>(::sysconf(_SC_PHYS_PAGES)),
              page_bytes = static_cast<double>(::sysconf(_SC_PAGESIZE));
   return {
-      {"processor", processor()},
+      {"processor", processor_name()},
       {"cores", usable_cores()},
       {"memory", bytes_text(pages * page_bytes)},
       {"system", known ? fmt::format("{} {} {}", system.sysname, system.release, system.machine) : "unknown"},

@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/tuned.h"
 #include "data/metrics.h"
 #include "data/npy.h"
 #include "ops/infer.h"
@@ -20,7 +21,7 @@ namespace eke::cli {
 namespace {
 
 struct Options {
-  std::string model, raw;
+  std::string model, raw, tuning;
   std::vector<std::string> inputs;
   CommonOptions common;
   ShapeOptions shapes;
@@ -190,9 +191,10 @@ Json write_raw(const Options& options, const Graph& graph, const std::vector<Ten
 int run(const Options& options) {
   const Model model = load_model(options.model);
   const std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
-  const Threads threads(thread_count(options.common));
+  const TunedModel tuned(options.tuning, model);
+  const Threads threads(tuned.threads(options.common));
   const Inputs inputs = open_inputs(options, model.graph, threads);
-  Session session(inputs.bound, threads);
+  Session session(inputs.bound, threads, tuned.compile_options(inputs.bound, threads.count()));
   Session* const sessions[] = {&session};
   std::int64_t rows = 0;
   for (const auto& source : inputs.sources) rows += source->count();
@@ -242,6 +244,7 @@ void add_run(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
+  declare_tuned(*command, options->tuning);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   command->footer(

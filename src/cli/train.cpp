@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/energy_report.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
@@ -34,6 +35,7 @@ struct Options {
   std::string model = "-", data, evaluation, output;
   CommonOptions common;
   PreprocessOptions preprocess;
+  MeterOptions meters;
   // data
   double validation = 0.2;
   std::size_t per_class = 0, train_per_class = 0;
@@ -105,6 +107,8 @@ struct Result {
   std::optional<FineTuned> tuned = std::nullopt;
   std::optional<QuantAware> quantized = std::nullopt;
   std::optional<std::size_t> validated = std::nullopt;
+  EnergyOf energy = {};
+  std::vector<EnergyOf> epoch_energy = {};  // of the last epochs of training: those of this process
   double seconds = 0;
   std::int64_t bytes = 0;
 };
@@ -135,7 +139,13 @@ const FineTuned* tuning_of(const Result& r) {
   return r.tuned ? &*r.tuned : nullptr;
 }
 
-Json tuning_json(const FineTuned& tuned) {
+// Null for an epoch that another process did.
+const EnergyOf* epoch_energy(const Result& r, std::size_t index) {
+  const std::size_t before = tuning_of(r)->epochs.size() - r.epoch_energy.size();
+  return index < before ? nullptr : &r.epoch_energy[index - before];
+}
+
+Json tuning_json(const Result& r, const FineTuned& tuned) {
   Json json{{"epochs", Json::array()},
             {"best_epoch", tuned.best_epoch},
             {"resumed_at_step", tuned.resumed_at_step},
@@ -145,6 +155,8 @@ Json tuning_json(const FineTuned& tuned) {
   for (const EpochRecord& e : tuned.epochs) {
     Json epoch{{"epoch", e.epoch}, {"loss", e.loss}, {"accuracy", e.accuracy}};
     if (e.validated) epoch["validated"] = *e.validated;
+    if (const EnergyOf* energy = epoch_energy(r, json["epochs"].size()))
+      epoch["energy"] = energy_json(*energy, static_cast<std::int64_t>(r.train_images), "image");
     json["epochs"].push_back(std::move(epoch));
   }
   return json;
@@ -162,6 +174,7 @@ Json report_json(const Result& r) {
             {"seed", r.options.seed},
             {"seconds", r.seconds},
             {"bytes", r.bytes}};
+  json["energy"] = energy_json(r.energy, static_cast<std::int64_t>(r.train_images), "image");
   if (r.head) {
     json["head"] = {{"kind", r.options.head},
                     {"features", r.head->place.features},
@@ -176,7 +189,7 @@ Json report_json(const Result& r) {
     }
     if (r.head_validated) json["head"]["validation"] = score_json(*r.head_validated, r.validation_images);
   }
-  if (const FineTuned* tuned = tuning_of(r)) json["fine_tuning"] = tuning_json(*tuned);
+  if (const FineTuned* tuned = tuning_of(r)) json["fine_tuning"] = tuning_json(r, *tuned);
   if (r.quantized) {
     json["quantization"] = {{"weights", r.options.tuning.per_tensor ? "per tensor" : "per channel"},
                             {"calibrator", r.options.tuning.calibrator},
@@ -238,6 +251,8 @@ void report_text(const Result& r) {
         "the best epoch was chosen on these validation images: other images tell how it does on new "
         "ones\n");
   }
+  print(energy_line(r.energy, static_cast<std::int64_t>(r.train_images), "training image"));
+  print(laps_line(r.epoch_energy, "epoch"));
   print(paint(Colour::good, "written") + fmt::format(" to '{}' in {:.1f} s\n", r.options.output, r.seconds));
 }
 
@@ -302,6 +317,8 @@ int train(const Options& options) {
   const Preprocess preprocess = resolve_preprocess(options.preprocess, graph);
   graph = opened_for(std::move(graph), preprocess);
   const RunLock lock(options.output + ".lock");
+  Metering metering(options.meters);
+  std::optional<energy::Window> window = metering.begin("training");
   const Threads threads(thread_count(options.common));
   Parts parts = open_parts(options);
   if (options.tuning.quantized) take_classes(parts, resolve_labels(options.preprocess, graph));
@@ -316,17 +333,19 @@ int train(const Options& options) {
   const bool keeps_head = options.from_scratch || options.model == "-" || options.tuning.quantized;
   if (!keeps_head) graph = fit_new_head(result, graph, train, validation, threads);
   const Graph with_new_head = graph;
+  Laps epochs(metering, "epoch");
   if (options.tuning.asked()) {
     if (result.head) graph = ready_to_tune(*result.head);
     result.tuned = tune(graph, train, validation, options.tuning, static_cast<std::uint64_t>(options.seed),
-                        options.output, threads);
+                        options.output, threads, epochs);
     graph = result.tuned->graph;
   }
   if (options.tuning.quantized) {
     check(validation != nullptr,
           "--qat needs validation images to judge the int8 model by: give --validation or --eval");
-    result.quantized = tune_quantized(graph, train, *validation, options.tuning,
-                                      static_cast<std::uint64_t>(options.seed), options.output, threads);
+    result.quantized =
+        tune_quantized(graph, train, *validation, options.tuning, static_cast<std::uint64_t>(options.seed),
+                       options.output, threads, epochs);
     graph = result.quantized->graph;
     result.validated = result.quantized->correct;
   } else if (validation) {
@@ -340,6 +359,8 @@ int train(const Options& options) {
   store_preprocess(graph, preprocess, train.dataset().classes());
   const std::string bytes = to_onnx(graph);
   result.bytes = static_cast<std::int64_t>(bytes.size());
+  result.energy = finish(metering, window);
+  result.epoch_energy = epochs.finish();
   write_file_atomically(options.output, bytes);
   std::error_code ignored;
   std::filesystem::remove(checkpoint_path(options.output), ignored);
@@ -416,6 +437,7 @@ void add_train(CLI::App& app, Action& action) {
   declare_quant_aware(*command, options->tuning);
   declare_common(*command, options->common);
   declare_preprocess(*command, options->preprocess);
+  declare_meters(*command, options->meters);
   command->footer(
       "Ctrl-C leaves a checkpoint beside the output; the same command with --resume goes on and ends with "
       "the same "

@@ -212,12 +212,18 @@ void declare_quant_aware(CLI::App& app, TuningOptions& options) {
 
 namespace {
 
-// Hooks that show progress on `progress` and end at Ctrl-C.
-FineTuneHooks hooks_for(TrainProgress& progress) {
+// Hooks that show progress on `progress`, make a lap of each epoch, and end at Ctrl-C.
+FineTuneHooks hooks_for(TrainProgress& progress, Laps& epochs) {
   FineTuneHooks hooks;
-  hooks.on_plan = [&](std::size_t bytes, double share) { progress.on_plan(bytes, share); };
+  hooks.on_plan = [&](std::size_t bytes, double share) {
+    progress.on_plan(bytes, share);
+    epochs.next();
+  };
   hooks.on_step = [&](const StepProgress& p) { progress.on_step(p); };
-  hooks.on_epoch = [&](const EpochRecord& record) { progress.on_epoch(record); };
+  hooks.on_epoch = [&](const EpochRecord& record) {
+    epochs.next();
+    progress.on_epoch(record);
+  };
   hooks.should_stop = is_interrupted;
   return hooks;
 }
@@ -233,17 +239,17 @@ void throw_if_stopped(const FineTuned& tuned, const std::string& output) {
 
 FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
-               const Threads& threads) {
+               const Threads& threads, Laps& epochs) {
   TrainProgress progress(validation ? validation->size() : 0);
   FineTuned tuned = fine_tune(graph, train, validation, fine_tune_options(graph, options, seed, output),
-                              threads, hooks_for(progress));
+                              threads, hooks_for(progress, epochs));
   throw_if_stopped(tuned, output);
   return tuned;
 }
 
 QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const FittedImages& validation,
                           const TuningOptions& options, std::uint64_t seed, const std::string& output,
-                          const Threads& threads) {
+                          const Threads& threads, Laps& epochs) {
   QuantAwareOptions qat;
   qat.tuning = fine_tune_options(graph, options, seed, output);
   qat.quantize.weights.per_channel = !options.per_tensor;
@@ -251,7 +257,7 @@ QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const F
   qat.tuning.step.loss.distill_weight = static_cast<float>(options.distill);
   if (options.distill > 0) qat.tuning.teacher = graph;
   TrainProgress progress(validation.size());
-  QuantAware result = train_quantized(graph, train, validation, qat, threads, hooks_for(progress));
+  QuantAware result = train_quantized(graph, train, validation, qat, threads, hooks_for(progress, epochs));
   throw_if_stopped(result.tuned, output);
   return result;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/threads.h"
+#include "cli/energy_report.h"
 #include "data/fitted.h"
 #include "learn/fine_tune.h"
 #include "learn/quant_aware.h"
@@ -40,14 +41,14 @@ void check_tuning(const TuningOptions& options);
 
 std::string checkpoint_path(const std::string& output);
 
-// Trains `graph`; after Ctrl-C it leaves a checkpoint and throws Interrupted.
+// Trains `graph`, an epoch a lap; after Ctrl-C it leaves a checkpoint and throws Interrupted.
 FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
-               const Threads& threads);
+               const Threads& threads, Laps& epochs);
 
 // The same for the quantized form of `graph`.
 QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const FittedImages& validation,
                           const TuningOptions& options, std::uint64_t seed, const std::string& output,
-                          const Threads& threads);
+                          const Threads& threads, Laps& epochs);
 
 }  // namespace eke::cli

@@ -1,12 +1,18 @@
 #include "energy/check.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "energy/host.h"
+#include "energy/meters.h"
 #include "energy/report.h"
 
 namespace eke::energy {
@@ -73,6 +79,88 @@ class ClockMeter : public Meter {
     out[0].value = out[0].begin / 1ms;
   }
 };
+
+// A machine of real files in a folder of the test's own, where work takes joules.
+class Tree : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = std::filesystem::temp_directory_path() / fmt::format("eke_check_{}", ::getpid());
+    std::filesystem::create_directories(root_);
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  // Replaced, not written over: the sampler reads all the while.
+  void put(const std::string& path, const std::string& text) const {
+    const std::filesystem::path file = root_ / path, part = root_ / "part";
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(part) << text << "\n";
+    std::filesystem::rename(part, file);
+  }
+  Additivity check(const std::string& meter, const std::function<void(std::int64_t)>& work) const {
+    RealHost host(root_.string());
+    std::vector<std::unique_ptr<Meter>> meters;
+    Probe probe = open_meter(host, meter);
+    EXPECT_TRUE(probe.meter) << probe.why_not;
+    if (!probe.meter) return {};
+    meters.push_back(std::move(probe.meter));
+    Session session(std::move(meters));
+    return check_additivity(session, work, 100, 4);
+  }
+  std::filesystem::path root_;
+};
+
+// A counter of two packages, one of which wraps during the check; a unit takes 100 mJ in a millisecond.
+TEST_F(Tree, TwiceTheWorkOnCountersThatWrap) {
+  constexpr std::int64_t kWrap = 60'000'000;
+  std::int64_t joules = kWrap - 5'000'000;
+  const auto show = [&] {
+    for (int i = 0; i < 2; ++i) {
+      const std::string zone = fmt::format("sys/class/powercap/intel-rapl:{}/", i);
+      put(zone + "name", fmt::format("package-{}", 1 - i));
+      put(zone + "max_energy_range_uj", std::to_string(kWrap));
+      put(zone + "energy_uj", std::to_string((joules / 2 + i * 3'000'000) % kWrap));
+    }
+  };
+  for (const double charge_j : {0.0, 10.0}) {
+    SCOPED_TRACE(charge_j);
+    show();
+    const Additivity result = check("rapl", [&](std::int64_t units) {
+      joules += static_cast<std::int64_t>(charge_j * 1e6);  // for each window, as a meter that lies
+      for (std::int64_t u = 0; u < units; u += 10) {
+        std::this_thread::sleep_for(10ms);
+        joules += 1'000'000;
+        show();
+      }
+    });
+    EXPECT_EQ(result.passed(), charge_j == 0) << result.ratio << " " << result.why_not;
+    EXPECT_EQ(result.why_not, "");
+  }
+}
+
+// Rails have no total: the first of them is checked.
+TEST_F(Tree, TwiceTheWorkOnRails) {
+  const std::string chip = "sys/class/hwmon/hwmon2/";
+  put(chip + "name", "ina3221");
+  put(chip + "update_interval", "3");
+  put(chip + "in1_label", "VDD_CPU_CV");
+  put(chip + "in1_input", "5000");
+  put(chip + "curr1_input", "800");
+  const Additivity result =
+      check("ina3221", [](std::int64_t units) { std::this_thread::sleep_for(units * 1ms); });
+  EXPECT_TRUE(result.passed()) << result.ratio << " " << result.why_not;
+  EXPECT_NEAR(result.ratio, 1, 0.05);
+}
+
+TEST_F(Tree, AMeterThatDiesDuringTheCheckSaysSo) {
+  const std::string chip = "sys/class/hwmon/hwmon2/";
+  put(chip + "name", "ina226");
+  put(chip + "power1_input", "4000000");
+  const Additivity result = check("hwmon", [&](std::int64_t) {
+    std::filesystem::remove(root_ / (chip + "power1_input"));
+    std::this_thread::sleep_for(100ms);
+  });
+  EXPECT_FALSE(result.passed());
+  EXPECT_NE(result.why_not.find("gone"), std::string::npos) << result.why_not;
+}
 
 TEST(Additivity, SaysWhenThereIsNothingToCompare) {
   Session session({});

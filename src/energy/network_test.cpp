@@ -1,5 +1,6 @@
 // Plugs and instruments on a server of the test's own: good ones, slow ones, and ones that answer nonsense.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -180,6 +182,30 @@ TEST(Plugs, APlugThatDiesIsAFault) {
   EXPECT_EQ(out[0].fault, Fault::timeout);
 }
 
+// In mid-run a read gives up in time, and the next one that is answered is good again.
+TEST(Plugs, APlugThatIsSlowForAWhileIsAFaultForAWhile) {
+  std::atomic<bool> slow = false;
+  Server* self = nullptr;
+  Server server([&](int fd, const std::string&) {
+    while (slow && !self->stopping()) std::this_thread::sleep_for(10ms);
+    send_text(fd, http(kTasmota));
+  });
+  self = &server;
+  test::FakeHost host;
+  const Probe probe = open_meter(host, "tasmota:" + server.address());
+  ASSERT_TRUE(probe.meter) << probe.why_not;
+  std::vector<Reading> out(probe.meter->domains().size());
+  slow = true;
+  const auto begin = std::chrono::steady_clock::now();
+  probe.meter->read(out);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2500ms);
+  EXPECT_EQ(out[0].fault, Fault::timeout);
+  slow = false;
+  probe.meter->read(out);
+  EXPECT_EQ(out[0].fault, Fault::none);
+  EXPECT_EQ(out[0].value, 17'000'000);
+}
+
 TEST(Network, AddressesAreChecked) {
   EXPECT_EQ(parse_address("plug.local", "80").port, "80");
   EXPECT_EQ(parse_address("10.0.0.7:8080", "80").port, "8080");
@@ -222,6 +248,63 @@ TEST(Lines, OfAnInstrumentOverTcp) {
   EXPECT_TRUE(out[0].value == 5'000'000 || out[0].value == 6'000'000);
   hang_up = true;
   for (int i = 0; i < 100 && out[0].fault == Fault::none; ++i) {
+    std::this_thread::sleep_for(20ms);
+    probe.meter->read(out);
+  }
+  EXPECT_EQ(out[0].fault, Fault::gone);
+}
+
+// A serial port in the form of a pseudo-terminal; the other end is the test's.
+class SerialPort {
+ public:
+  SerialPort() : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    if (master_ >= 0 && ::grantpt(master_) == 0 && ::unlockpt(master_) == 0) path_ = ::ptsname(master_);
+  }
+  ~SerialPort() { close(); }
+  bool good() const { return !path_.empty(); }
+  const std::string& path() const { return path_; }
+  void send(const std::string& text) const {
+    [[maybe_unused]] const ssize_t sent = ::write(master_, text.data(), text.size());
+  }
+  void close() {
+    if (master_ >= 0) ::close(master_);
+    master_ = -1;
+  }
+
+ private:
+  int master_;
+  std::string path_;
+};
+
+TEST(Lines, OfAnInstrumentOnASerialPort) {
+  SerialPort port;
+  if (!port.good()) GTEST_SKIP() << "this machine gives no pseudo-terminal";
+  test::FakeHost host;
+  // Nobody speaks: the search ends.
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_NE(open_meter(host, "line:" + port.path()).why_not.find("no line"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+  std::atomic<bool> speaks = true;
+  std::thread instrument([&] {
+    while (speaks) {
+      port.send("board 2.5 W\nboard 12.5 J\nboard twelve W\n");
+      std::this_thread::sleep_for(20ms);
+    }
+  });
+  const Probe probe = open_meter(host, "line:" + port.path() + "@9600");
+  speaks = false;
+  instrument.join();
+  ASSERT_TRUE(probe.meter) << probe.why_not;
+  ASSERT_EQ(probe.meter->domains().size(), 2u);
+  Reading out[2];
+  probe.meter->read(out);
+  EXPECT_EQ(out[0].value, 2'500'000);
+  EXPECT_EQ(out[1].value, 12'500'000);
+  host.advance(6s);  // silence
+  probe.meter->read(out);
+  EXPECT_EQ(out[0].fault, Fault::timeout);
+  port.close();  // unplugged
+  for (int i = 0; i < 100 && out[0].fault != Fault::gone; ++i) {
     std::this_thread::sleep_for(20ms);
     probe.meter->read(out);
   }

@@ -180,7 +180,7 @@ class Compiler {
           return false;
         const Node& source = graph_.nodes[static_cast<std::size_t>(index)];
         return graph_[id].type.quant == y.quant && graph_[id].type.dtype == y.dtype &&
-               choose({graph_, source, isa_}).slices;
+               choose(source).tactic.slices;
       };
       if (is_graph_output(graph_, node.out[0]) || !std::all_of(node.in.begin(), node.in.end(), fits))
         continue;
@@ -192,11 +192,24 @@ class Compiler {
     }
   }
 
-  const Tactic& choose(const Query& query) const {
-    if (options_.reference_only) return reference_tactic();
-    for (const Tactic& tactic : tactics(query.node.op))
-      if (tactic.legal(query)) return tactic;
-    return reference_tactic();
+  struct Chosen {
+    const Tactic& tactic;
+    Isa isa;
+    bool given = false;  // by CompileOptions::choices
+  };
+
+  Chosen choose(const Node& node) const {
+    if (options_.reference_only) return {reference_tactic(), isa_};
+    const auto given = options_.choices.find(graph_[node.out[0]].name);
+    if (given == options_.choices.end()) return {first_legal({graph_, node, isa_}), isa_};
+    const Choice& choice = given->second;
+    const Tactic* tactic = find_tactic(node.op, choice.tactic);
+    check(is_supported(choice.isa), "the tuning wants the tier {}, which this machine or build does not have",
+          to_string(choice.isa));
+    check(tactic != nullptr && tactic->legal({graph_, node, choice.isa}),
+          "the tuning wants the tactic '{}', which {}: tune again", choice.tactic,
+          tactic == nullptr ? "is none of this operator" : "cannot take this node");
+    return {*tactic, choice.isa, true};
   }
 
   Layout layout_for(const Tactic& tactic, const Node& node) const {
@@ -214,8 +227,9 @@ class Compiler {
   }
 
   void add_node(const Node& node) {
-    Query query{graph_, node, isa_};
-    const Tactic& tactic = choose(query);
+    const Chosen chosen = choose(node);
+    const Tactic& tactic = chosen.tactic;
+    Query query{graph_, node, chosen.isa};
     query.layout = layout_for(tactic, node);
     if (const auto slice = slices_.find(node.out[0]); slice != slices_.end())
       query.pixel_channels = graph_[slice->second.whole].type.shape[1];
@@ -252,8 +266,9 @@ class Compiler {
       if (out[share.output] != kNowhere && in.slots[share.input] != kNowhere)
         shares_.push_back({next_step(), out[share.output], in.slots[share.input]});
     add_step(std::move(prepared.step), in, out,
-             {node.name, std::string(op_name(node.op)), std::move(prepared.tactic), note(node, prepared.note),
-              query.out(), cost_of(graph_, node)});
+             {node.name, std::string(op_name(node.op)), std::move(prepared.tactic),
+              note(node, chosen.given ? "tuned" : prepared.note), query.out(), cost_of(graph_, node),
+              graph_[node.out[0]].name});
     if (slices_.contains(node.out[0])) state_->steps.back().out[0].shift = slices_.at(node.out[0]).shift;
   }
 

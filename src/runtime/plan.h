@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,11 +28,21 @@ struct PlanStateTensor {
   Layout layout = Layout::plain;      // in which it lies in memory; agrees with plain unless its rank is 4
 };
 
+// What carries out a node: a tactic, by its id, with the kernels of a tier.
+struct Choice {
+  std::string tactic;
+  Isa isa = Isa::scalar;
+  friend bool operator==(const Choice&, const Choice&) = default;
+};
+// By the name of the node's first output.
+using Choices = std::map<std::string, Choice>;
+
 struct CompileOptions {
   std::optional<Isa> isa;                    // default: selected_isa()
   bool reference_only = false;               // every step is OpDef::eval: for tests and for comparing
   std::vector<std::string> observe;          // values that must exist in memory for run_observed, by name
   std::vector<PlanStateTensor> states = {};  // these are no inputs and outputs of the plan
+  Choices choices = {};                      // in place of the best one by rule; of other nodes: ignored
 };
 
 // What a step is, for reports.
@@ -42,6 +53,7 @@ struct StepInfo {
   std::string note;    // why this tactic and no faster one; empty when there is nothing to say
   Type type;           // of the first output
   Cost cost;
+  std::string output = {};  // name of the first output; empty for steps that the plan adds
 };
 
 // What run_observed hands out after the step that makes a value: dense data in the given layout, in the
@@ -109,8 +121,17 @@ class Scratch {
   const Threads& threads_;
 };
 
+// The ways to carry out a node of the graph that compile() makes of `graph`, one a kernel: first the one that compile()
+// takes by itself, then those of other tactics and of the tiers below. The reference and scalar kernels only where
+// there is nothing else. Integer results are the same by all of them.
+struct Ways {
+  std::string output;  // the key in Choices
+  std::vector<Choice> choices;
+};
+std::vector<Ways> ways(const Graph& graph, const CompileOptions& options = {});
+
 // `graph` is specialized (all types known). Runs the lowering passes, then chooses a tactic for each node.
-// Throws an Error that names the node when something has no form that can run.
+// Throws an Error that names the node when something has no form that can run, or not the chosen one.
 Plan compile(const Graph& graph, const CompileOptions& options = {});
 
 }  // namespace eke

@@ -77,6 +77,10 @@ struct Tactic {
 // Best first; the last is the reference.
 std::span<const Tactic> tactics(const Op& op);
 const Tactic& reference_tactic();
+// The first of tactics() that takes the node.
+const Tactic& first_legal(const Query& query);
+const Tactic* find_tactic(const Op& op, std::string_view id);  // null when there is none
+bool is_supported(Isa isa) noexcept;                           // by this machine and build
 
 // A step that changes the layout of a rank-4 tensor of 1- or 4-byte elements (others by a plain loop).
 Prepared layout_step(const Type& type, Layout from, Isa isa);

@@ -1,4 +1,4 @@
-#include <array>
+#include <algorithm>
 
 #include "runtime/tactic.h"
 
@@ -60,6 +60,22 @@ std::vector<std::vector<Tactic>> make_table() {
 std::span<const Tactic> tactics(const Op& op) {
   static const std::vector<std::vector<Tactic>> table = make_table();
   return table[op.index()];
+}
+
+const Tactic& first_legal(const Query& query) {
+  const std::span<const Tactic> list = tactics(query.node.op);
+  return *std::ranges::find_if(list, [&](const Tactic& tactic) { return tactic.legal(query); });
+}
+
+const Tactic* find_tactic(const Op& op, std::string_view id) {
+  const std::span<const Tactic> list = tactics(op);
+  const auto found = std::ranges::find(list, id, &Tactic::id);
+  return found == list.end() ? nullptr : &*found;
+}
+
+bool is_supported(Isa isa) noexcept {
+  const std::span<const Isa> tiers = supported_isas();
+  return std::ranges::find(tiers, isa) != tiers.end();
 }
 
 }  // namespace eke

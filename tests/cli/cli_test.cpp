@@ -317,6 +317,46 @@ TEST_F(MeteredCliTest, OtherWorkSaysItsJoules) {
       kRaw);
   EXPECT_EQ(quantized["energy"]["calibration"]["total"]["origin"], "estimated");
   EXPECT_GT(quantized["energy"]["evaluation_of_both"]["joules_per_image"], 0.0);
+  const std::string train = "train net.onnx --data data -o mine.onnx --features none" + kRaw;
+  const nlohmann::json trained = json(train + " --meter trace:trace.csv --json");
+  EXPECT_EQ(trained["energy"]["total"]["origin"], "recorded");
+  EXPECT_NEAR(trained["energy"]["joules_per_image"].get<double>() * 32,
+              trained["energy"]["total"]["joules"].get<double>(), 1e-9);
+  EXPECT_NE(eke(train + " --meter estimate:board.json").out.find("estimated"), std::string::npos);
+  const CommandResult silent = eke(train + " --meter none");
+  EXPECT_EQ(silent.out.find("energy"), std::string::npos) << silent.out;
+}
+
+TEST_F(MeteredCliTest, AMeterThatDiesLeavesTheOtherResults) {
+  std::ofstream(folder_ / "short.csv") << "seconds,usb_w\n0,2\n0.05,3\n0.1,2\n";
+  const std::string meter = " --meter trace:short.csv";
+  const nlohmann::json bench = json("bench net.onnx --window 0.3 --limit 1.5 --warmup 2 --json" + meter);
+  EXPECT_GT(bench["models"][0]["latency_ms"]["mean"].get<double>(), 0.0);
+  const nlohmann::json& energy = bench["models"][0]["energy"];
+  EXPECT_TRUE(energy[0]["joules_per_inference"].is_null());
+  EXPECT_NE(energy[1]["why_not"].get<std::string>().find("recording is over"), std::string::npos) << energy;
+  const CommandResult wrapped = eke("energy --idle 0 --json" + meter + " -- sh -c 'sleep 0.3; echo done'");
+  EXPECT_EQ(wrapped.code, 0) << wrapped.err;
+  EXPECT_NE(wrapped.out.find("recording is over"), std::string::npos) << wrapped.out;
+  expect_error(eke("tune net.onnx --threads 1 --rounds 3 --window 0.3 --objective energy" + meter), 1,
+               {"usb", "recording is over"});
+}
+
+TEST_F(MeteredCliTest, MetersChecksAMeter) {
+  std::ofstream trace(folder_ / "fast.csv");
+  trace << "seconds,usb_w\n";
+  for (int i = 0; i < 20000; ++i) trace << i * 0.002 << "," << (i % 2 == 0 ? 2.4 : 2.6) << "\n";
+  trace.close();
+  const CommandResult result =
+      eke("meters --meter trace:fast.csv --check --pairs 3 --seconds 0 --threads 1 --json");
+  const nlohmann::json json = nlohmann::json::parse(result.out, nullptr, false);
+  ASSERT_FALSE(json.is_discarded()) << result.err;
+  const nlohmann::json& check = json["checks"].back();
+  EXPECT_EQ(check["meter"], "trace:fast.csv");
+  // How long the same work takes is the machine's affair: the ratio is what it was, and the verdict follows from it.
+  EXPECT_NEAR(check["ratio"].get<double>(), 1, 0.5);
+  EXPECT_EQ(check["passed"].get<bool>(), check["low"].get<double>() <= 1 && check["high"].get<double>() >= 1);
+  EXPECT_EQ(result.code == 0, check["passed"].get<bool>()) << result.err;
 }
 
 TEST_F(MeteredCliTest, EnergyWrapsAnyCommand) {
