@@ -141,7 +141,8 @@ class Tune {
     how.rounds = options_.rounds;
     how.window = [&](int done, int total) {
       if (!progress)
-        progress = std::make_unique<Progress>(fmt::format("windows at {} threads", threads.count()), total);
+        progress = std::make_unique<Progress>(
+            fmt::format("windows, {} thread{},", threads.count(), threads.count() == 1 ? "" : "s"), total);
       progress->update(done);
     };
     how.measured = [&] { save(); };
@@ -165,7 +166,7 @@ class Tune {
       for (const auto& threads : threads_) tuning_.settings.push_back({threads->count(), clock});
     costs.resize(tuning_.settings.size());
     FrequencyControl frequency;
-    Progress progress("windows of settings", static_cast<std::int64_t>(costs.size()) * options_.rounds);
+    Progress progress("windows of all settings,", static_cast<std::int64_t>(costs.size()) * options_.rounds);
     for (int round = 0; round < options_.rounds; ++round) {
       for (std::size_t k = 0; k < costs.size(); ++k) {
         const std::size_t i = round % 2 == 0 ? k : costs.size() - 1 - k;

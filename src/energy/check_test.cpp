@@ -108,26 +108,26 @@ class Tree : public testing::Test {
   std::filesystem::path root_;
 };
 
-// A counter of two packages, one of which wraps during the check; a unit takes 100 mJ in a millisecond.
+// The counters of two packages, which wrap during the check; a unit takes 100 mJ in a millisecond.
 TEST_F(Tree, TwiceTheWorkOnCountersThatWrap) {
-  constexpr std::int64_t kWrap = 60'000'000;
-  std::int64_t joules = kWrap - 5'000'000;
+  constexpr std::int64_t kWrap = 262'143'328'850;
+  std::int64_t work_uj = 0;
   const auto show = [&] {
     for (int i = 0; i < 2; ++i) {
       const std::string zone = fmt::format("sys/class/powercap/intel-rapl:{}/", i);
       put(zone + "name", fmt::format("package-{}", 1 - i));
       put(zone + "max_energy_range_uj", std::to_string(kWrap));
-      put(zone + "energy_uj", std::to_string((joules / 2 + i * 3'000'000) % kWrap));
+      put(zone + "energy_uj", std::to_string((kWrap - 5'000'000 + i * 3'000'000 + work_uj / 2) % kWrap));
     }
   };
   for (const double charge_j : {0.0, 10.0}) {
     SCOPED_TRACE(charge_j);
     show();
     const Additivity result = check("rapl", [&](std::int64_t units) {
-      joules += static_cast<std::int64_t>(charge_j * 1e6);  // for each window, as a meter that lies
+      work_uj += static_cast<std::int64_t>(charge_j * 1e6);  // for each window, as a meter that lies
       for (std::int64_t u = 0; u < units; u += 10) {
         std::this_thread::sleep_for(10ms);
-        joules += 1'000'000;
+        work_uj += 1'000'000;
         show();
       }
     });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLeastRuns = 5, kTimedRuns = 500;
+constexpr int kLeastRounds = 3;
 
 // One plan with its memory. The first inferences of a window are timed step by step.
 class Runner {
@@ -132,9 +134,12 @@ class Tuner {
     return true;
   }
 
-  Compared compare(Runner& other) {
+  // Ends early, after three rounds at least, where `over` says that more would change nothing.
+  Compared compare(Runner& other, const std::function<bool(const Compared&)>& over) {
     Compared compared;
+    const int end = done_ + 2 * options_.rounds;
     for (int round = 0; round < options_.rounds; ++round) {
+      if (round >= kLeastRounds && over(compared)) break;
       Runner::Window a, b;
       for (const bool second : {round % 2 == 1, round % 2 == 0}) {
         (second ? b : a) = (second ? other : by_rule_).window(objective_);
@@ -147,6 +152,7 @@ class Tuner {
       for (std::size_t i = 0; i < b.step_costs.size(); ++i)
         compared.layers[other.steps()[i].output].second.push_back(b.step_costs[i]);
     }
+    done_ = end;
     return compared;
   }
 
@@ -156,25 +162,36 @@ class Tuner {
     for (const Ways& way : ways_)
       if (way.choices.size() > stage) choices[way.output] = way.choices[stage];
     Runner other(graph_, inputs_, threads_, choices);
-    const Compared compared = compare(other);
+    const auto is_open = [&](std::size_t i) {
+      return ways_[i].choices.size() > stage && plan_.layers[i].others.size() < stage;
+    };
+    const Compared compared = compare(other, [&](const Compared& so_far) {
+      for (std::size_t i = 0; i < ways_.size(); ++i)
+        if (is_open(i) && ratio_of(so_far, i).interval.low <= 1) return false;
+      return true;
+    });
     for (std::size_t i = 0; i < ways_.size(); ++i) {
+      if (!is_open(i)) continue;
       TunedLayer& layer = plan_.layers[i];
-      if (ways_[i].choices.size() <= stage || layer.others.size() >= stage) continue;
-      const auto found = compared.layers.find(layer.output);
-      const bool both = found != compared.layers.end() && !found->second.first.empty() &&
-                        found->second.first.size() == found->second.second.size();
-      // A layer that one of the plans has no step for costs nothing there.
-      const PairedRatio ratio = both ? paired_ratio(found->second.first, found->second.second)
-                                     : PairedRatio{1, {0, 2}, options_.rounds};
-      layer.others.push_back({ways_[i].choices[stage], ratio});
-      if (both) layer.share = mean(found->second.first) / mean(compared.first);
+      layer.others.push_back({ways_[i].choices[stage], ratio_of(compared, i)});
+      if (const auto costs = compared.layers.find(layer.output);
+          costs != compared.layers.end() && !costs->second.first.empty())
+        layer.share = mean(costs->second.first) / mean(compared.first);
     }
+  }
+
+  // Unknown for a layer that one of the plans has no step for: a Concat whose operands are made in their places.
+  PairedRatio ratio_of(const Compared& compared, std::size_t layer) const {
+    const auto costs = compared.layers.find(plan_.layers[layer].output);
+    if (costs == compared.layers.end() || costs->second.first.size() != costs->second.second.size())
+      return {1, {0, 2}, options_.rounds};
+    return paired_ratio(costs->second.first, costs->second.second);
   }
 
   void finish() {
     const Choices best = plan_.best();
     Runner other(graph_, inputs_, threads_, best);
-    const Compared compared = compare(other);
+    const Compared compared = compare(other, [](const Compared&) { return false; });
     plan_.cost_by_rule = median(compared.first);
     plan_.ratio = best.empty() ? PairedRatio{1, {1, 1}, options_.rounds}
                                : paired_ratio(compared.first, compared.second);

@@ -11,7 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kRaw = " --normalization raw";
-const std::string kQuick = " --threads 1 --rounds 3 --window 0.002";
+const std::string kFew = " --threads 1 --rounds 3", kQuick = kFew + " --window 0.002";
 
 class TuneTest : public CliTest {
  protected:
@@ -82,9 +82,9 @@ TEST_F(TuneTest, IsRefusedWhereItDoesNotBelong) {
 }
 
 TEST_F(TuneTest, ByEnergyOnAnyMeter) {
-  const std::string energy = "tune int8.onnx -o e.json --objective energy --again" + kQuick;
+  const std::string energy = "tune int8.onnx -o e.json --objective energy --again" + kFew;
   // The trace has two domains and no total: one has to be named.
-  EXPECT_NE(eke(energy + " --meter trace:trace.csv").err.find("--domain"), std::string::npos);
+  EXPECT_NE(eke(energy + " --meter trace:trace.csv --window 0.05").err.find("--domain"), std::string::npos);
   const nlohmann::json recorded =
       json(energy + " --meter trace:trace.csv --domain board --window 0.05 --json");
   EXPECT_EQ(recorded["unit"], "J");
@@ -92,7 +92,8 @@ TEST_F(TuneTest, ByEnergyOnAnyMeter) {
   EXPECT_GT(recorded["settings"][0]["cost"].get<double>(), 0.0);
   EXPECT_NE(eke(energy + " --meter estimate:board.json --window 0.05").out.find("estimated"),
             std::string::npos);
-  expect_error(eke(energy + " --meter trace:trace.csv --domain nothing"), 2, {"nothing", "usb", "board"});
+  expect_error(eke(energy + " --meter trace:trace.csv --domain nothing --window 0.05"), 2,
+               {"nothing", "usb", "board"});
   const CommandResult none = eke(energy + " --meter none");
   EXPECT_EQ(none.code, 1);
   EXPECT_NE(none.err.find("no meter"), std::string::npos) << none.err;
