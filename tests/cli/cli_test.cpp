@@ -317,12 +317,20 @@ TEST_F(MeteredCliTest, OtherWorkSaysItsJoules) {
       kRaw);
   EXPECT_EQ(quantized["energy"]["calibration"]["total"]["origin"], "estimated");
   EXPECT_GT(quantized["energy"]["evaluation_of_both"]["joules_per_image"], 0.0);
-  const std::string train = "train net.onnx --data data -o mine.onnx --features none" + kRaw;
+  const std::string train =
+      "train net.onnx --data data -o mine.onnx --features none --epochs 2 --batch 8" + kRaw;
   const nlohmann::json trained = json(train + " --meter trace:trace.csv --json");
   EXPECT_EQ(trained["energy"]["total"]["origin"], "recorded");
   EXPECT_NEAR(trained["energy"]["joules_per_image"].get<double>() * 32,
               trained["energy"]["total"]["joules"].get<double>(), 1e-9);
-  EXPECT_NE(eke(train + " --meter estimate:board.json").out.find("estimated"), std::string::npos);
+  ASSERT_EQ(trained["fine_tuning"]["epochs"].size(), 2u);
+  for (const auto& epoch : trained["fine_tuning"]["epochs"]) {
+    EXPECT_GT(epoch["energy"]["total"]["joules"].get<double>(), 0.0);
+    EXPECT_GT(epoch["energy"]["joules_per_image"].get<double>(), 0.0);
+  }
+  const std::string estimated = eke(train + " --meter estimate:board.json").out;
+  EXPECT_NE(estimated.find("estimated"), std::string::npos) << estimated;
+  EXPECT_NE(estimated.find("each epoch"), std::string::npos) << estimated;
   const CommandResult silent = eke(train + " --meter none");
   EXPECT_EQ(silent.out.find("energy"), std::string::npos) << silent.out;
 }
