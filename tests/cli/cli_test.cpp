@@ -336,17 +336,17 @@ TEST_F(MeteredCliTest, OtherWorkSaysItsJoules) {
 }
 
 TEST_F(MeteredCliTest, AMeterThatDiesLeavesTheOtherResults) {
-  std::ofstream(folder_ / "short.csv") << "seconds,usb_w\n0,2\n0.05,3\n0.1,2\n";
+  std::ofstream(folder_ / "short.csv") << "seconds,usb_w\n0,2\n0.2,3\n0.4,2\n";
   const std::string meter = " --meter trace:short.csv";
-  const nlohmann::json bench = json("bench net.onnx --window 0.3 --limit 1.5 --warmup 2 --json" + meter);
+  const nlohmann::json bench = json("bench net.onnx --window 2 --limit 5 --warmup 2 --json" + meter);
   EXPECT_GT(bench["models"][0]["latency_ms"]["mean"].get<double>(), 0.0);
   const nlohmann::json& energy = bench["models"][0]["energy"];
   EXPECT_TRUE(energy[0]["joules_per_inference"].is_null());
   EXPECT_NE(energy[1]["why_not"].get<std::string>().find("recording is over"), std::string::npos) << energy;
-  const CommandResult wrapped = eke("energy --idle 0 --json" + meter + " -- sh -c 'sleep 0.3; echo done'");
+  const CommandResult wrapped = eke("energy --idle 0 --json" + meter + " -- sh -c 'sleep 2'");
   EXPECT_EQ(wrapped.code, 0) << wrapped.err;
   EXPECT_NE(wrapped.out.find("recording is over"), std::string::npos) << wrapped.out;
-  expect_error(eke("tune net.onnx --threads 1 --rounds 3 --window 0.3 --objective energy" + meter), 1,
+  expect_error(eke("tune net.onnx --threads 1 --rounds 3 --window 2 --objective energy" + meter), 1,
                {"usb", "recording is over"});
 }
 
