@@ -16,6 +16,7 @@
 #include "cli/provenance.h"
 #include "cli/quantize_report.h"
 #include "cli/timing.h"
+#include "data/split.h"
 #include "onnx/onnx.h"
 #include "ops/infer.h"
 #include "passes/passes.h"
@@ -52,6 +53,13 @@ QuantizeImages open_images(const QuantizeCommand& options, const std::vector<std
     images.evaluation = images.evaluation->split(static_cast<std::size_t>(options.limit)).chosen;
   }
   return images;
+}
+
+// Whether the model has an output for each class of the data: an embedding has not.
+bool has_output_for_each(const Graph& graph, const Dataset& data, int class_offset) {
+  const Shape& shape = graph[graph.outputs.at(0)].type.shape;
+  const std::int64_t outputs = shape.rank() > 1 && shape[0] > 0 ? shape.count() / shape[0] : shape.count();
+  return static_cast<std::int64_t>(data.classes().size()) + class_offset <= outputs;
 }
 
 // The saved model takes any batch where the float one did and nothing in the graph fixed it.
@@ -131,9 +139,15 @@ int quantize(const QuantizeCommand& options) {
   std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
   QuantizeResult result{
       .options = options, .images = open_images(options, labels), .bytes_before = model.file_bytes};
-  if (labels.empty()) labels = result.images.calibration->classes();
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
+  if (has_output_for_each(graph, *result.images.calibration, options.class_offset)) {
+    if (labels.empty()) labels = result.images.calibration->classes();
+  } else if (result.images.evaluation && result.images.evaluation->has_labels() &&
+             result.images.evaluation->pairs().empty()) {
+    result.images.evaluation = without_labels(*result.images.evaluation);
+    result.labels_unused = true;
+  }
   check_keep(graph, options.quantization.keep);
 
   Metering metering(options.meters);

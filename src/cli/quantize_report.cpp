@@ -171,6 +171,7 @@ Json report_json(const QuantizeResult& r) {
             {"calibration_images", r.images.calibration->size()},
             {"evaluation_images", r.images.evaluation ? r.images.evaluation->size() : 0},
             {"images_in_both", r.images.shared},
+            {"labels_unused", r.labels_unused},
             {"float_bytes", r.bytes_before},
             {"int8_bytes", r.bytes_after}};
   const CalibrationCheck& c = r.calibration;
@@ -238,6 +239,11 @@ void report_text(const QuantizeResult& r) {
           fmt::format(": {} of the evaluation images are calibration images too: the int8 figures flatter\n",
                       r.images.shared));
   }
+  if (r.labels_unused)
+    print(
+        "the data has more classes than the model has outputs, as with an embedding: outputs are compared, "
+        "not "
+        "classes; give --eval pairs.csv for verification\n");
   if (!r.images.evaluation) print("no image is left to evaluate: give --eval DATA, or a smaller --count\n");
   print(calibration_text(r));
   print("\n" + islands_text(r) + equalized_text(r) + learned_text(r) + "\n" + comparison_table(r));

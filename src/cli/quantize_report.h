@@ -70,6 +70,7 @@ struct QuantizeResult {
   EnergyOf calibration_energy = {}, evaluation_energy = {};
   std::int64_t bytes_before = 0, bytes_after = 0, macs = 0;
   bool collapsed = false, slower = false;
+  bool labels_unused = false;  // the model has no output for each class of the data
   std::string written = {};
 };
 

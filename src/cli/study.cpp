@@ -30,10 +30,11 @@ constexpr std::size_t kMaxStudyBytes = std::size_t{1} << 20, kMaxResultBytes = s
 
 // With no data at hand: a small network learns clothes on this machine, and is quantized after and during training.
 constexpr const char* kDefaultStudy = R"({
-  "name": "Can this device train, and what does int8 cost and gain?",
+  "name": "Can this device train, and what do PTQ and QAT cost and gain?",
   "networks": [{"new": "resnet8", "classes": 10, "input": 28}],
   "data": "fashion-mnist",
   "train": {"epochs": 6},
+  "qat": {"epochs": 1},
   "threads": [1, 2]
 })";
 

@@ -128,6 +128,13 @@ Dataset without_empty_classes(const Dataset& dataset) {
   return relabelled(dataset, classes, label_of);
 }
 
+Dataset without_labels(const Dataset& dataset) {
+  Dataset result = dataset;
+  DatasetBuilder::classes(result).clear();
+  for (Sample& sample : DatasetBuilder::samples(result)) sample.label = -1;
+  return result;
+}
+
 Dataset with_classes(const Dataset& dataset, const std::vector<std::string>& classes) {
   check_labels(dataset);
   std::map<std::string, int> positions;

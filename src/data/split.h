@@ -40,6 +40,9 @@ Dataset without_empty_classes(const Dataset& dataset);
 // class that is not there.
 Dataset with_classes(const Dataset& dataset, const std::vector<std::string>& classes);
 
+// The same images without their classes.
+Dataset without_labels(const Dataset& dataset);
+
 // Positions in random order for one epoch. `balance`: each class as often as the largest, by repeating its
 // images.
 std::vector<std::size_t> epoch_order(const Dataset& dataset, bool balance, std::uint64_t seed,

@@ -37,6 +37,19 @@ std::string process_text(const RunJson& json) {
                      number(*process, "peak_bytes") / 1e6);
 }
 
+// Of quantization-aware training, by the images held out of training.
+std::string quantization_words(const std::string& output, const RunJson& quantization) {
+  const auto score = [&](const char* key) {
+    const RunJson& value = member(quantization, key);
+    return text_of(accuracy(value, count(value, "images")));
+  };
+  return fmt::format("{}: {} validation float {}, after training quantized {}, quantization-aware {}", output,
+                     flag(quantization, "helped")
+                         ? "quantization-aware training helped:"
+                         : "quantization-aware training did not help, the start is kept:",
+                     score("float"), score("post_training"), score("trained"));
+}
+
 }  // namespace
 
 RunParts parts_of_train(const RunJson& json) {
@@ -55,6 +68,8 @@ RunParts parts_of_train(const RunJson& json) {
   if (const RunJson* validation = find(json, "validation"))
     words += fmt::format("; validation {}", text_of(accuracy(*validation, count(*validation, "images"))));
   parts.verdicts.push_back({Tone::neutral, words});
+  if (const RunJson* quantization = find(json, "quantization"))
+    parts.verdicts.push_back({Tone::neutral, quantization_words(output, *quantization)});
   return parts;
 }
 

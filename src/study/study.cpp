@@ -139,11 +139,33 @@ bool is_plain(const std::string& name) {
 }
 
 // What eke train and eke new take from a study, by the name of the flag.
-constexpr const char* kTrainKeys[] = {
-    "augment",     "average", "backbone-rate",     "balance", "batch",           "clip",   "epochs",
-    "epochs-head", "freeze",  "freeze-statistics", "head",    "label-smoothing", "memory", "optimizer",
-    "patience",    "penalty", "precision",         "rate",    "schedule",        "seed",   "unfreeze-from",
-    "validation",  "warm-up", "weight-decay",      "distill", "per-tensor"};
+constexpr const char* kTrainKeys[] = {"augment",
+                                      "average",
+                                      "backbone",
+                                      "backbone-rate",
+                                      "balance",
+                                      "batch",
+                                      "calibrator",
+                                      "clip",
+                                      "distill",
+                                      "epochs",
+                                      "features-at",
+                                      "freeze",
+                                      "freeze-statistics",
+                                      "head",
+                                      "label-smoothing",
+                                      "memory",
+                                      "optimizer",
+                                      "patience",
+                                      "penalty",
+                                      "per-tensor",
+                                      "rate",
+                                      "schedule",
+                                      "seed",
+                                      "unfreeze-from",
+                                      "validation",
+                                      "warm-up",
+                                      "weight-decay"};
 constexpr const char* kNewKeys[] = {"classes", "input", "width", "seed"};
 
 // {"epochs": 20, "balance": true} as flags.

@@ -155,6 +155,18 @@ TEST_F(CliTest, QuantizeStoresThePreprocessing) {
   EXPECT_EQ(json("eval int8.onnx --data data --json")["top1"]["accuracy"], 1.0);
 }
 
+TEST_F(CliTest, QuantizeComparesTheOutputsOfAnEmbedding) {
+  std::filesystem::create_directory(folder_ / "people");
+  for (const char* person : {"a", "b", "c"})
+    std::filesystem::copy(folder_ / "data/left", folder_ / "people" / person,
+                          std::filesystem::copy_options::recursive);
+  const nlohmann::json report =
+      json("quantize net.onnx --data people --count 10 -o int8.onnx --allow-slower --json" + kRaw);
+  EXPECT_EQ(report["labels_unused"], true);
+  EXPECT_FALSE(report["int8"].contains("top1"));
+  EXPECT_GT(report["likeness"]["cosine"]["median"], 0.99);
+}
+
 TEST_F(CliTest, QuantizeTakesEveryOption) {
   for (const char* flags :
        {"--calibrator min-max", "--calibrator moving-average", "--calibrator percentile --percentile 99.9",
