@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Quantizes every classification network of $EKE_DATA with uint8 and with int8 activations and lets eke and ONNX Runtime run the result
-# on the same prepared images: the same top-1 on 99 % of them and accuracies within half a point, or exit 1.
+# on the same prepared images: the same top-1 on 99 % of them and accuracies within half a point, or exit 1. So too with what
+# 'eke export --target tensorrt' makes of symmetric int8 models, there operator by operator: ONNX Runtime's own int8 fusions, which TensorRT
+# does not have, would be compared otherwise.
 #   compare_int8_with_ort.sh [path/to/eke] [network...]
 # Networks: mobilenet_v1 mobilenet_v2 squeezenet resnet20 resnet8; default all.
 set -euo pipefail
@@ -37,15 +39,25 @@ for network in "${networks[@]}"; do
     *) echo "unknown network '$network'" >&2; exit 2 ;;
   esac
   labels_of "$images" >"$work/labels.txt"
-  for activations in uint8 int8; do
-    int8=$work/$network.$activations.onnx
-    "$eke" quantize "$data/models/$model" --data "$images" --normalization $normalization --activations $activations \
+  for kind in uint8 int8 tensorrt; do
+    int8=$work/$network.$kind.onnx
+    case $kind in
+      tensorrt) form="--for tensorrt" optimization=basic ;;
+      *) form="--activations $kind" optimization=all ;;
+    esac
+    # shellcheck disable=SC2086 # two words
+    "$eke" quantize "$data/models/$model" --data "$images" --normalization $normalization $form \
       --class-offset $offset --limit 1 --runs 1 --allow-slower --threads 1 -o "$int8" >/dev/null 2>&1
+    if [ $kind = tensorrt ]; then
+      "$eke" export "$int8" --target tensorrt -o "$work/engine" >/dev/null
+      int8=$work/engine/model.onnx
+    fi
     "$eke" run "$int8" "$images" --raw "$work/out" --with-input --threads 1 >"$work/log" 2>/dev/null
     scores=$(awk '$1 != "input" { print $NF; exit }' "$work/log")
+    echo "$network, $kind:"
     node bench/peers/ort_agree.mjs "$int8" --input "$work/out/input.npy" --ours "$scores" --labels "$work/labels.txt" \
-      --offset $offset || failed=1
-    rm -rf "$work/out"
+      --offset $offset --optimization $optimization || failed=1
+    rm -rf "$work/out" "$work/engine"
   done
 done
 exit $failed

@@ -2,15 +2,16 @@
 // Whether ONNX Runtime decides as eke does on a prepared batch: the share of images with the same top-1, and both accuracies; exit 1
 // where fewer agree than --agree (0.99) or the accuracies differ by more than --within (0.005):
 // ort_agree.mjs MODEL --input x.npy --ours scores.npy --labels labels.txt [--offset N] [--threads N] [--agree 0.99] [--within 0.005]
-// labels.txt holds one class number a line; --offset is added to it (networks with a background class: 1).
+// labels.txt holds one class number a line; --offset is added to it (networks with a background class: 1). --optimization is ONNX Runtime's
+// level: basic leaves each operator as it is.
 import fs from 'node:fs';
 import path from 'node:path';
 import { ort, openSession, parseArgs, tensorFromNpy } from './ort.mjs';
 import { readNpy } from './npy.mjs';
 
-const args = parseArgs(['input', 'ours', 'labels', 'offset', 'threads', 'agree', 'within'],
-  'usage: ort_agree.mjs MODEL --input x.npy --ours scores.npy --labels labels.txt [--offset N] [--agree 0.99] [--within 0.005]');
-const session = await openSession(args._[0], Number(args.threads ?? 1));
+const args = parseArgs(['input', 'ours', 'labels', 'offset', 'threads', 'agree', 'within', 'optimization'],
+  'usage: ort_agree.mjs MODEL --input x.npy --ours scores.npy --labels labels.txt [--offset N] [--agree 0.99] [--within 0.005] [--optimization all]');
+const session = await openSession(args._[0], Number(args.threads ?? 1), args.optimization ?? 'all');
 const input = tensorFromNpy(args.input);
 const ours = readNpy(args.ours);
 const labels = fs.readFileSync(args.labels, 'utf8').trim().split('\n').map((line) => Number(line) + Number(args.offset ?? 0));

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/bench_report.h"
+#include "cli/bench_trtexec.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/peak.h"
@@ -33,6 +34,8 @@ struct Options {
   std::optional<int> warmup;
   double window_s = 0, limit_s = 0, precision_percent = 1;
   bool layers = false, json = false, csv = false;
+  std::string engine = "eke";
+  TrtexecBench trtexec;  // with --engine trtexec
 };
 
 // Times of a step over many runs: the least says what it can do, the median what it does here and now.
@@ -136,9 +139,9 @@ std::vector<Variant> variants_of(const Options& options) {
         for (const auto& isa : isas) {
           for (const auto& clock : clocks) {
             for (const auto& mode : modes) {
-              variants.push_back({model, threads, batch, isa, clock, mode});
+              variants.push_back({model, "cpu", threads, batch, isa, clock, mode});
               if (!options.tuning.empty())
-                variants.push_back({model, threads, batch, isa, clock, mode, true});
+                variants.push_back({model, "cpu", threads, batch, isa, clock, mode, true});
             }
           }
         }
@@ -182,15 +185,48 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
 
 constexpr int kLayerRuns = 50;
 
+BenchPlan plan_of(const Options& options) {
+  return {options.runs, options.warmup, options.window_s, options.limit_s, options.precision_percent / 100};
+}
+
+int bench_with_trtexec(const Options& options) {
+  if (options.threads != std::vector<int>{1} || !options.isas.empty() || !options.frequencies_mhz.empty())
+    throw UsageError(
+        "--threads, --isa and --freq are of the processor; with --engine trtexec there are --device, "
+        "--dla-core and --power-mode");
+  TrtexecBench bench = options.trtexec;
+  bench.models = options.models;
+  bench.batches = options.batches;
+  bench.power_modes = options.power_modes;
+  bench.shapes = options.shapes;
+  bench.meters = options.meters;
+  bench.plan = plan_of(options);
+  bench.layers = options.layers;
+  bench.json = options.json;
+  bench.csv = options.csv;
+  return bench_trtexec(bench);
+}
+
+// Whether the user said what concerns trtexec alone.
+bool speaks_of_trtexec(const TrtexecBench& bench) {
+  const TrtexecOptions& t = bench.trtexec;
+  return t.devices != TrtexecOptions{}.devices || t.dla_core != 0 || t.no_fallback || !t.program.empty() ||
+         !t.tensorrt.empty() || !t.cache.empty() || !t.keep.empty() || !bench.data.empty() ||
+         bench.limit != 0;
+}
+
 int bench(const Options& options) {
   if (!options.tuning.empty() && options.models.size() != 1)
     throw UsageError("--tuning belongs to one model: give no other");
+  if (options.engine == "trtexec") return bench_with_trtexec(options);
+  if (speaks_of_trtexec(options.trtexec))
+    throw UsageError(
+        "--device, --tensorrt, --dla-core, --no-fallback, --cache, --trtexec, --keep, --data and --images "
+        "belong to --engine trtexec; accuracy of a model here is what eke eval measures");
   std::vector<Variant> variants = variants_of(options);
   const Prepared prepared = prepare_all(options, variants);
   Metering metering(options.meters);
-  const BenchResult result = run_bench(
-      variants, prepared.all, metering,
-      {options.runs, options.warmup, options.window_s, options.limit_s, options.precision_percent / 100});
+  const BenchResult result = run_bench(variants, prepared.all, metering, plan_of(options));
   const int layer_runs = options.runs > 0 ? options.runs : kLayerRuns;
   if (options.json) {
     Json json = bench_json(result);
@@ -265,6 +301,22 @@ void declare_duration(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
+void declare_scoring(CLI::App& command, TrtexecBench& options) {
+  const std::string group = "With --engine trtexec";
+  command.add_option("--data", options.data, "labelled images or pairs, to score the engine on")
+      ->type_name("DATA")
+      ->group(group);
+  command.add_option("--images", options.limit, "of them at most (0: all); each batch is a run of trtexec")
+      ->check(CLI::Range(0, 100000000))
+      ->group(group)
+      ->capture_default_str();
+  command.add_option("--class-offset", options.class_offset, "output index of class 0")
+      ->check(CLI::Range(0, 100000))
+      ->group(group)
+      ->capture_default_str();
+  declare_preprocess(command, options.preprocess);
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, Action& action) {
@@ -280,6 +332,12 @@ void add_bench(CLI::App& app, Action& action) {
       ->type_name("FILE")
       ->excludes(command->get_option("--isa"));
   declare_meters(*command, options->meters);
+  command
+      ->add_option("--engine", options->engine, "what runs the models: eke, or trtexec of NVIDIA's TensorRT")
+      ->check(CLI::IsMember({"eke", "trtexec"}))
+      ->capture_default_str();
+  declare_trtexec(*command, options->trtexec.trtexec);
+  declare_scoring(*command, options->trtexec);
   command->add_flag("--layers", options->layers, "time each layer too");
   CLI::Option* json = command->add_flag("--json", options->json, "print the result as JSON, with every run");
   command->add_flag("--csv", options->csv, "print the result as CSV, a line each")->excludes(json);
@@ -294,7 +352,8 @@ void add_bench(CLI::App& app, Action& action) {
       "  eke bench model.onnx --runs 200 --layers\n"
       "  eke bench model.onnx model.int8.onnx --threads 1,2 --json\n"
       "  eke bench model.int8.onnx --tuning model.int8.onnx.tuning.json\n"
-      "  eke bench model.int8.onnx --meter ina3221 --power-mode 0,2 --csv");
+      "  eke bench model.int8.onnx --meter ina3221 --power-mode 0,2 --csv\n"
+      "  eke bench model.int8.onnx --engine trtexec --tensorrt 8.6 --device gpu,dla --meter ina3221");
   command->callback([options, &action] { action = [options] { return bench(*options); }; });
 }
 

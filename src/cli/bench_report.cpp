@@ -11,7 +11,9 @@ namespace eke::cli {
 
 namespace {
 
+// What executes: an instruction set, or another engine.
 std::string isa_text(const Variant& variant) {
+  if (variant.backend != "cpu") return variant.backend;
   return std::string(to_string(variant.isa ? *variant.isa : selected_isa()));
 }
 
@@ -46,7 +48,7 @@ std::vector<std::string> settings(const BenchResult& result, const Variant& v) {
   std::vector<std::string> cells;
   if (varies(result, [](const Variant& x) { return x.threads; })) cells.push_back(std::to_string(v.threads));
   if (varies(result, [](const Variant& x) { return x.batch; })) cells.push_back(std::to_string(v.batch));
-  if (varies(result, [](const Variant& x) { return x.isa; })) cells.push_back(isa_text(v));
+  if (varies(result, isa_text)) cells.push_back(isa_text(v));
   if (varies(result, [](const Variant& x) { return x.frequency_khz; }))
     cells.push_back(v.frequency_khz ? fmt::format("{} MHz", *v.frequency_khz / 1000) : "-");
   if (varies(result, [](const Variant& x) { return x.power_mode; }))
@@ -60,7 +62,7 @@ std::vector<Column> setting_columns(const BenchResult& result) {
   std::vector<Column> columns = {{"model", Align::left, 48}};
   if (varies(result, [](const Variant& x) { return x.threads; })) columns.push_back({"threads"});
   if (varies(result, [](const Variant& x) { return x.batch; })) columns.push_back({"batch"});
-  if (varies(result, [](const Variant& x) { return x.isa; })) columns.push_back({"ISA", Align::left});
+  if (varies(result, isa_text)) columns.push_back({"on", Align::left});
   if (varies(result, [](const Variant& x) { return x.frequency_khz; })) columns.push_back({"clock"});
   if (varies(result, [](const Variant& x) { return x.power_mode; })) columns.push_back({"mode"});
   if (varies(result, [](const Variant& x) { return x.tuned; })) columns.push_back({"tactics", Align::left});
@@ -302,6 +304,7 @@ Json variant_json(const BenchResult& result, std::size_t i, const std::vector<Su
   std::vector<double> all;
   for (const BenchWindow& w : v.windows) all.insert(all.end(), w.ms.begin(), w.ms.end());
   Json json{{"model", v.variant.model},
+            {"backend", v.variant.backend},
             {"threads", v.variant.threads},
             {"batch", v.variant.batch},
             {"isa", isa_text(v.variant)},

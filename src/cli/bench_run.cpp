@@ -50,15 +50,13 @@ class Bench {
 
   void run() {
     first_runs();
-    if (metering_.active()) result_.idle_before = idle("idle before");
+    if (metering_.active())
+      result_.idle_before = idle_window(metering_, "idle before", result_.plan.window_s);
     for (std::size_t i = 0; i < sessions_.size(); ++i) warm_up(i);
     rounds();
     if (!metering_.active()) return;
-    result_.idle_after = idle("idle after");
-    for (VariantResult& variant : result_.variants) {
-      for (BenchWindow& window : variant.windows)
-        window.net = subtract_idle(*window.gross, *result_.idle_before, *result_.idle_after);
-    }
+    result_.idle_after = idle_window(metering_, "idle after", result_.plan.window_s);
+    subtract_idle_of(result_);
     result_.samplers = metering_.session().costs();
   }
 
@@ -81,17 +79,6 @@ class Bench {
     const Variant& variant = result_.variants[i].variant;
     if (variant.frequency_khz) frequency_.set(*variant.frequency_khz);
     if (variant.power_mode) power_mode_.set(*variant.power_mode);
-  }
-
-  energy::WindowResult idle(const char* name) {
-    energy::Window window = metering_.session().begin(name);
-    const double seconds = std::min(result_.plan.window_s, kLongestIdleS);
-    const auto begin = Clock::now();
-    while (seconds_since(begin) < seconds) {
-      throw_if_interrupted();
-      std::this_thread::sleep_for(std::chrono::duration<double>(std::min(0.1, seconds)));
-    }
-    return window.result();
   }
 
   // Until three blocks in a row take the same time, at the same temperature where there is a sensor and a meter, for
@@ -141,39 +128,12 @@ class Bench {
           progress.update(static_cast<std::int64_t>(1e3 * std::min(seconds_since(begin), limit_s)));
       }
       if (fixed_rounds > 0) progress.update(round + 1);
-      if (fixed_rounds > 0 ? round + 1 == fixed_rounds : done(round + 1, seconds_since(begin), limit_s))
+      if (fixed_rounds > 0
+              ? round + 1 == fixed_rounds
+              : rounds_are_done(result_, metering_.active(), round + 1, seconds_since(begin), limit_s))
         break;
     }
-    result_.sampled = sampled();
-    result_.precise = result_.sampled && steady();
-  }
-
-  // Whole rounds of A B B A, as long as another pair of rounds fits into the time.
-  bool done(int rounds, double spent_s, double limit_s) {
-    if (rounds % 2 != 0) return false;
-    if (rounds >= (metering_.active() ? kMeteredLeastRounds : kLeastRounds) && sampled()) return true;
-    return spent_s * (rounds + 2) / rounds > limit_s && rounds >= 2;
-  }
-
-  bool narrow(const Interval& interval, double middle) const {
-    return interval.high - interval.low <= 2 * result_.plan.precision * std::abs(middle);
-  }
-
-  bool sampled() const {
-    return std::all_of(result_.variants.begin(), result_.variants.end(), [&](const VariantResult& variant) {
-      const Summary summary = summarize(variant);
-      const EnergyFigure* total = summary.total();
-      return narrow(summary.sampling, summary.ms) &&
-             (!total || total->gross_j.empty() ||
-              narrow(drifting_mean_interval(total->gross_j), mean(total->gross_j)));
-    });
-  }
-
-  bool steady() const {
-    return std::all_of(result_.variants.begin(), result_.variants.end(), [&](const VariantResult& variant) {
-      const Summary summary = summarize(variant);
-      return narrow(summary.interval, summary.ms);
-    });
+    note_precision(result_);
   }
 
   void window(std::size_t i, int round, int runs) {
@@ -325,6 +285,43 @@ Summary summarize(const VariantResult& result) {
   return summary;
 }
 
+namespace {
+
+bool narrow(const Interval& interval, double middle, double precision) {
+  return interval.high - interval.low <= 2 * precision * std::abs(middle);
+}
+
+// More windows would not narrow the intervals of the means below the precision.
+bool is_sampled(const BenchResult& result) {
+  return std::all_of(result.variants.begin(), result.variants.end(), [&](const VariantResult& variant) {
+    const Summary summary = summarize(variant);
+    const EnergyFigure* total = summary.total();
+    return narrow(summary.sampling, summary.ms, result.plan.precision) &&
+           (!total || total->gross_j.empty() ||
+            narrow(drifting_mean_interval(total->gross_j), mean(total->gross_j), result.plan.precision));
+  });
+}
+
+bool is_steady(const BenchResult& result) {
+  return std::all_of(result.variants.begin(), result.variants.end(), [&](const VariantResult& variant) {
+    const Summary summary = summarize(variant);
+    return narrow(summary.interval, summary.ms, result.plan.precision);
+  });
+}
+
+}  // namespace
+
+bool rounds_are_done(const BenchResult& result, bool metered, int rounds, double spent_s, double limit_s) {
+  if (rounds % 2 != 0) return false;
+  if (rounds >= (metered ? kMeteredLeastRounds : kLeastRounds) && is_sampled(result)) return true;
+  return spent_s * (rounds + 2) / rounds > limit_s && rounds >= 2;
+}
+
+void note_precision(BenchResult& result) {
+  result.sampled = is_sampled(result);
+  result.precise = result.sampled && is_steady(result);
+}
+
 Comparison compare(const VariantResult& first, const VariantResult& other) {
   const Summary a = summarize(first), b = summarize(other);
   const auto each = [](std::vector<double> ms, std::int64_t batch) {
@@ -344,8 +341,7 @@ Comparison compare(const VariantResult& first, const VariantResult& other) {
   return comparison;
 }
 
-BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,
-                      Metering& metering, const BenchPlan& plan) {
+BenchResult start_bench(const std::vector<Variant>& variants, Metering& metering, const BenchPlan& plan) {
   BenchResult result;
   result.plan = plan;
   result.no_meter = metering.why_not();
@@ -359,6 +355,30 @@ BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Se
     result.plan.window_s = std::min(result.plan.window_s, result.plan.limit_s / 2);
   }
   for (const Variant& variant : variants) result.variants.push_back({variant});
+  return result;
+}
+
+void subtract_idle_of(BenchResult& result) {
+  for (VariantResult& variant : result.variants) {
+    for (BenchWindow& window : variant.windows)
+      if (window.gross) window.net = subtract_idle(*window.gross, *result.idle_before, *result.idle_after);
+  }
+}
+
+energy::WindowResult idle_window(Metering& metering, const char* name, double window_s) {
+  energy::Window window = metering.session().begin(name);
+  const double seconds = std::min(window_s, kLongestIdleS);
+  const auto begin = Clock::now();
+  while (seconds_since(begin) < seconds) {
+    throw_if_interrupted();
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(0.1, seconds)));
+  }
+  return window.result();
+}
+
+BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,
+                      Metering& metering, const BenchPlan& plan) {
+  BenchResult result = start_bench(variants, metering, plan);
   Bench(sessions, metering, result).run();
   return result;
 }

@@ -18,6 +18,7 @@ namespace eke::cli {
 // A model with the settings that it runs under.
 struct Variant {
   std::string model;
+  std::string backend = "cpu";  // or "tensorrt-gpu" or "dla": measured by trtexec
   int threads = 1;
   std::int64_t batch = 1;
   std::optional<Isa> isa;
@@ -62,6 +63,12 @@ struct BenchResult {
   bool precise = true;  // the intervals are as narrow as the precision
 };
 
+// The parts of a measurement that do not depend on what runs. A result without windows, its plan filled in:
+BenchResult start_bench(const std::vector<Variant>& variants, Metering& metering, const BenchPlan& plan);
+// The idle machine; only with a meter.
+energy::WindowResult idle_window(Metering& metering, const char* name, double window_s);
+void subtract_idle_of(BenchResult& result);
+
 // One session a variant; `metering` may be without meters.
 BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,
                       Metering& metering, const BenchPlan& plan);
@@ -93,6 +100,11 @@ struct Summary {
   const EnergyFigure* total() const noexcept;
 };
 Summary summarize(const VariantResult& result);
+
+// Whole rounds A B B A are enough, or another pair of them does not fit into the time.
+bool rounds_are_done(const BenchResult& result, bool metered, int rounds, double spent_s, double limit_s);
+// Sets what the result says of its precision.
+void note_precision(BenchResult& result);
 
 // The variant against the first one, round by round: time and gross energy of an inference.
 struct Comparison {

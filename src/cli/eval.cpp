@@ -7,6 +7,7 @@
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/provenance.h"
+#include "cli/simulation.h"
 #include "cli/tuned.h"
 #include "data/split.h"
 
@@ -20,6 +21,7 @@ struct Options {
   ShapeOptions shapes;
   PreprocessOptions preprocess;
   MeterOptions meters;
+  SimulationOptions simulation;
   int class_offset = 0;
   PerClass per_class;
 };
@@ -44,6 +46,17 @@ Json wrong_json(const Classification& c, const Dataset& data, int class_offset) 
   return list;
 }
 
+std::string simulation_text(const Simulation& simulation) {
+  if (simulation.engine.empty()) return "";
+  std::string text = fmt::format("simulated: the arithmetic of {}", simulation.engine);
+  if (simulation.calibration_images > 0)
+    text += fmt::format(", after quantization on {} images", simulation.calibration_images);
+  text += "\n";
+  for (const ExportNote& note : simulation.notes)
+    text += fmt::format("note: {}: {}\n", note.place, note.what);
+  return text;
+}
+
 int eval(const Options& options) {
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
@@ -54,11 +67,12 @@ int eval(const Options& options) {
         "file,class or of "
         "image_a,image_b,same, or an IDX file; to compare two models without labels use eke diff",
         options.data);
-  if (labels.empty()) labels = data.classes();
   const TunedModel tuned(options.tuning, model);
   const Threads threads(tuned.threads(options.common));
-  const Graph bound = prepare(model.graph, options.shapes, &preprocess);
-  Session session(bound, threads, tuned.compile_options(bound, threads.count()));
+  const Simulation simulation =
+      simulation_of(model, options.shapes, preprocess, labels, threads, options.simulation);
+  if (labels.empty()) labels = data.classes();
+  Session session(simulation.graph, threads, tuned.compile_options(simulation.graph, threads.count()));
   Scorer scorer(data, options.class_offset), other_scorer(data, options.class_offset);
   std::optional<Session> other;
   if (!options.against.empty())
@@ -77,6 +91,12 @@ int eval(const Options& options) {
   const auto images = static_cast<std::int64_t>(data.size());
   if (options.common.json) {
     Json json{{"model", options.model}, {"data", options.data}};
+    if (!simulation.engine.empty()) {
+      json["origin"] = "simulated";
+      json["simulated"] = {{"engine", simulation.engine},
+                           {"calibration_images", simulation.calibration_images},
+                           {"notes", to_json(simulation.notes)}};
+    }
     json.update(to_json(scores));
     json["images"] = data.size();
     if (paired) {
@@ -89,6 +109,7 @@ int eval(const Options& options) {
     print_json(with_provenance("eval", std::move(json)));
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
+    print(simulation_text(simulation));
     print(scores_text(scores, labels));
     if (paired) {
       print(fmt::format("against {}: {}; {}\n", options.against, headline(other_scores),
@@ -135,6 +156,7 @@ void add_eval(CLI::App& app, Action& action) {
   declare_tuned(*command, options->tuning);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
+  declare_simulation(*command, options->simulation);
   declare_meters(*command, options->meters);
   command->footer(
       "Classes: top-1 and top-5 with 95 % Wilson intervals, and the confusion matrix. Pairs: cosine "
@@ -144,7 +166,8 @@ void add_eval(CLI::App& app, Action& action) {
       "  eke eval model.int8.onnx --data validation/\n"
       "  eke eval model.onnx --data labels.csv --mean 127.5 --scale 127.5 --json\n"
       "  eke eval model.int8.onnx --data validation/ --against model.onnx\n"
-      "  eke eval face.int8.onnx --data pairs.csv");
+      "  eke eval face.int8.onnx --data pairs.csv\n"
+      "  eke eval model.int8.onnx --data validation/ --as dla-orin --against model.int8.onnx");
   command->callback([options, &action] { action = [options] { return eval(*options); }; });
 }
 

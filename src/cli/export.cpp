@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/accelerator.h"
 #include "cli/command.h"
+#include "cli/simulation.h"
 #include "onnx/onnx.h"
 #include "target/export.h"
 
@@ -61,7 +62,7 @@ Result for_gpu(const Graph& graph, const Options& options, const DlaTarget& targ
   QdqExport made = export_qdq(graph, false);
   Folder folder(options.output, result);
   folder.write(kOnnx, to_onnx(made.graph));
-  folder.write_script(trtexec_script({kOnnx, "", "", kEngine}, target.version, false, false));
+  folder.write_script(trtexec_script({kOnnx, "", "", kEngine}, target.version, false));
   result.notes = std::move(made.notes);
   return result;
 }
@@ -72,8 +73,7 @@ Result for_dla_typed(const Graph& graph, const Options& options, const DlaTarget
   result.plan = plan_dla(made.graph, target);
   Folder folder(options.output, result);
   folder.write(kOnnx, to_onnx(made.graph));
-  folder.write_script(
-      trtexec_script({kOnnx, "", "", kEngine}, target.version, true, result.plan->count(Engine::gpu) > 0));
+  folder.write_script(trtexec_script({kOnnx, "", "", kEngine}, target.version, true));
   result.notes = std::move(made.notes);
   return result;
 }
@@ -87,8 +87,7 @@ Result for_dla(const Graph& graph, const Options& options, const DlaTarget& targ
   folder.write(kOnnx, to_onnx(made.graph));
   folder.write(kCache, to_text(made.cache));
   if (listed) folder.write(kLayers, layer_precisions(made.fp16_layers) + "\n");
-  folder.write_script(trtexec_script({kOnnx, kCache, listed ? kLayers : "", kEngine}, target.version, true,
-                                     made.plan.count(Engine::gpu) > 0));
+  folder.write_script(trtexec_script({kOnnx, kCache, listed ? kLayers : "", kEngine}, target.version, true));
   result.notes = std::move(made.notes);
   result.plan = std::move(made.plan);
   return result;
@@ -108,9 +107,7 @@ int run_export(const Options& options) {
               {"target", options.target},
               {"tensorrt", to_string(target.version)},
               {"files", result.files},
-              {"notes", Json::array()}};
-    for (const ExportNote& note : result.notes)
-      json["notes"].push_back({{"place", note.place}, {"what", note.what}});
+              {"notes", to_json(result.notes)}};
     if (result.plan) json["placement"] = placement_json(*result.plan);
     print_json(json);
     return kGood;

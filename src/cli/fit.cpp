@@ -1,6 +1,7 @@
 // eke fit: rewrites a network so that it stays on a Jetson's DLA, and checks that it still means the same.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "base/threads.h"
@@ -24,6 +25,11 @@ struct Options {
   bool cut = false, approximate = false;
 };
 
+// "fitted.onnx" and "fitted.host.onnx"
+std::string host_path(const Options& options) {
+  return std::filesystem::path(options.output).replace_extension(".host.onnx").string();
+}
+
 struct Result {
   Fitted fitted;
   DlaPlan before, after;
@@ -42,9 +48,10 @@ Result fit(const Options& options) {
                         result.before = plan_dla(graph, target);
                         result.fitted = fit_dla(graph, {target, options.cut, options.approximate});
                         result.after = plan_dla(result.fitted.graph, target);
-                        if (result.fitted.for_host.empty())
+                        const std::size_t known = result.fitted.host ? 1 : 0;
+                        if (result.fitted.for_host.size() == known)
                           result.agreement =
-                              agreement(graph, result.fitted.graph, Threads(thread_count(options.common)));
+                              agreement(graph, result.fitted, Threads(thread_count(options.common)));
                         return result;
                       });
 }
@@ -55,7 +62,8 @@ Json fit_json(const Options& options, const Result& result) {
             {"before", placement_json(result.before)},
             {"after", placement_json(result.after)},
             {"changes", Json::array()},
-            {"for_host", result.fitted.for_host}};
+            {"for_host", result.fitted.for_host},
+            {"host", result.fitted.host ? Json(host_path(options)) : Json(nullptr)}};
   for (const FitChange& change : result.fitted.changes)
     json["changes"].push_back(
         {{"node", change.node}, {"now", change.what}, {"why", change.why}, {"exact", change.exact}});
@@ -87,6 +95,7 @@ void fit_text(const Options& options, const Result& result) {
         result.agreement->largest_difference, result.agreement->cosine, result.agreement->elements));
   }
   print(fmt::format("written           {}\n", options.output));
+  if (result.fitted.host) print(fmt::format("for the host      {}\n", host_path(options)));
 }
 
 int run_fit(const Options& options) {
@@ -101,6 +110,7 @@ int run_fit(const Options& options) {
           result.agreement->largest_difference, kMaxDifference);
   }
   save_onnx(result.fitted.graph, options.output);
+  if (result.fitted.host) save_onnx(*result.fitted.host, host_path(options));
   if (options.common.json) {
     print_json(fit_json(options, result));
   } else {
@@ -120,7 +130,8 @@ void add_fit(CLI::App& app, Action& action) {
       ->required()
       ->type_name("FILE");
   command->add_option("--target", options->target, "dla-orin")->capture_default_str();
-  command->add_flag("--cut", options->cut, "take a final softmax or normalization off, for the host to do");
+  command->add_flag("--cut", options->cut,
+                    "take a final softmax, normalization or decoding off, for the host to do");
   command->add_flag("--approximate", options->approximate, "allow replacements that do not mean the same");
   declare_accelerator(*command, options->accelerator);
   command

@@ -8,6 +8,8 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "quant/keep.h"
+#include "target/dla_plan.h"
+#include "target/scale_groups.h"
 
 namespace eke::cli {
 
@@ -60,6 +62,12 @@ void declare_quantization(CLI::App& app, QuantizationOptions& options) {
       ->group(group)
       ->check(CLI::IsMember({"uint8", "int8"}))
       ->capture_default_str();
+  app.add_option("--for", options.engine,
+                 "the engine that will run it: cpu; tensorrt or dla-orin, which want --activations int8 "
+                 "--symmetric; what the DLA adds or joins gets one scale")
+      ->group(group)
+      ->check(CLI::IsMember({kForCpu, kForTensorRt, kForDla}))
+      ->capture_default_str();
   app.add_flag("--symmetric", options.symmetric, "activations with their zero point in the middle")
       ->group(group);
   app.add_flag("--round-outputs", options.round_outputs,
@@ -72,7 +80,9 @@ void declare_quantization(CLI::App& app, QuantizationOptions& options) {
 
 QuantizeOptions rewrite_options(const QuantizationOptions& options) {
   QuantizeOptions result;
-  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
+  const bool nvidia = options.engine != kForCpu;
+  result.activations = {nvidia || options.activations == "int8" ? DType::i8 : DType::u8,
+                        nvidia || options.symmetric};
   result.weights.per_channel = !options.per_tensor;
   result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
   result.correct_biases = !options.keep_biases;
@@ -115,6 +125,8 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
   Calibration calibration(result.graph, rewrite_options(options), calibrator_options(options), threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();
+  if (options.engine == kForDla)
+    result.ranges = joined_ranges(std::move(result.ranges), plan_dla(result.graph, {}).scale_groups);
   return result;
 }
 

@@ -12,7 +12,11 @@
 
 namespace eke::cli {
 
+// The engines that quantization knows conditions of.
+inline constexpr const char *kForCpu = "cpu", *kForTensorRt = "tensorrt", *kForDla = "dla-orin";
+
 struct QuantizationOptions {
+  std::string engine = kForCpu;
   std::string calibrator = "mse", activations = "uint8", weight_range = "max", equalize = "auto",
               effort = "balanced";
   double percentile = 99.99;

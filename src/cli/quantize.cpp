@@ -241,6 +241,7 @@ void add_quantize(CLI::App& app, Action& action) {
       "  eke quantize model.onnx --data photos/ --mean 127.5 --scale 127.5 -o model.int8.onnx\n"
       "  eke quantize model.onnx --data train/ --eval validation/ --normalization imagenet -o "
       "model.int8.onnx\n"
+      "  eke quantize fitted.onnx --data photos/ --normalization tf --for dla-orin -o model.int8.onnx\n"
       "  eke quantize face.onnx --data faces/ --eval pairs.csv --calibrator entropy --keep 'fc*' -o "
       "face.int8.onnx");
   command->callback([options, &action] { action = [options] { return quantize(*options); }; });

@@ -58,12 +58,12 @@ inline Figure latency(const RunJson& ms, std::int64_t runs) {
           Origin::measured};
 }
 // {"accuracy", "low", "high"} of `images` images, as a percentage.
-inline Figure accuracy(const RunJson& top, std::int64_t images) {
+inline Figure accuracy(const RunJson& top, std::int64_t images, Origin origin = Origin::measured) {
   return {100 * number(top, "accuracy"),
           "%",
           images,
           {100 * number(top, "low"), 100 * number(top, "high"), "95 % interval"},
-          Origin::measured};
+          origin};
 }
 
 }  // namespace eke::report

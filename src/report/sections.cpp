@@ -51,16 +51,22 @@ Table confusions_of(const RunJson& list) {
   return table;
 }
 
+Origin origin_of(const std::string& word) {
+  for (const Origin origin : {Origin::measured, Origin::recorded, Origin::estimated, Origin::simulated})
+    if (word == to_string(origin)) return origin;
+  fail("'{}' is no origin of a figure", word);
+}
+
 // What eke eval prints, and what eke quantize prints of each model.
-std::optional<Figure> headline(const RunJson& scores) {
-  if (const RunJson* top1 = find(scores, "top1")) return accuracy(*top1, count(scores, "images"));
+std::optional<Figure> headline(const RunJson& scores, Origin origin = Origin::measured) {
+  if (const RunJson* top1 = find(scores, "top1")) return accuracy(*top1, count(scores, "images"), origin);
   const RunJson* verification = find(scores, "verification");
   if (!verification) return std::nullopt;
   const RunJson& pairs = member(scores, "pairs");
   const double value = 100 * number(*verification, "accuracy"),
                deviation = 100 * number(*verification, "deviation_over_folds");
   return Figure(value, "%", count(pairs, "same") + count(pairs, "different"),
-                {value - deviation, value + deviation, "deviation over folds"}, Origin::measured);
+                {value - deviation, value + deviation, "deviation over folds"}, origin);
 }
 
 Table rates_of(const RunJson& verification) {
@@ -88,12 +94,6 @@ Verdict ratio_verdict(const std::string& name, const std::string& reference, dou
 // Bounds that are not known are the value itself.
 double bound(const RunJson& interval, const char* key) {
   return find(interval, key) ? number(interval, key) : number(interval, "mean");
-}
-
-Origin origin_of(const std::string& word) {
-  for (const Origin origin : {Origin::measured, Origin::recorded, Origin::estimated, Origin::simulated})
-    if (word == to_string(origin)) return origin;
-  fail("'{}' is no origin of a figure", word);
 }
 
 // {"mean", "low", "high", "windows"}
@@ -125,6 +125,12 @@ Chart energy_chart(const RunJson& models, const std::vector<std::string>& names)
   return chart;
 }
 
+// " on dla" where another engine than eke's own ran it.
+std::string backend_suffix(const RunJson& model) {
+  const RunJson* backend = find(model, "backend");
+  return backend && *backend != "cpu" ? " on " + text(model, "backend") : "";
+}
+
 // A model's path, with its settings where they differ between the variants.
 std::vector<std::string> variant_names(const RunJson& models) {
   const auto differ = [&](const char* key) {
@@ -134,7 +140,9 @@ std::vector<std::string> variant_names(const RunJson& models) {
   };
   std::vector<std::string> names;
   for (const RunJson& model : models) names.push_back(text(model, "model"));
+  for (std::size_t i = 0; i < models.size(); ++i) names[i] += backend_suffix(models[i]);
   for (const char* key : {"threads", "batch", "isa", "frequency_khz", "power_mode"}) {
+    if (key == std::string_view("isa") && differ("backend")) continue;
     if (!differ(key)) continue;
     for (std::size_t i = 0; i < models.size(); ++i)
       names[i] += fmt::format(" {}={}", key, models[i].value(key, RunJson()).dump());
@@ -144,10 +152,14 @@ std::vector<std::string> variant_names(const RunJson& models) {
 
 Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t runs) {
   std::vector<Point> slowest;
+  // trtexec knows averages, and before 8.5 no medians.
+  const bool own = !layers.empty() && find(layers[0], "least_ms");
   for (const RunJson& layer : layers) {
-    const double median = number(layer, "median_ms"), least = number(layer, "least_ms");
-    slowest.push_back({text(layer, "name"), 0,
-                       Figure(median, "ms", runs, {least, median, "least to median"}, Origin::measured)});
+    const double ms = number(layer, own || find(layer, "median_ms") ? "median_ms" : "average_ms"),
+                 other = number(layer, own ? "least_ms" : "average_ms");
+    const Spread spread{std::min(ms, other), std::max(ms, other),
+                        own ? "least to median" : "median and average"};
+    slowest.push_back({text(layer, "name"), 0, Figure(ms, "ms", runs, spread, Origin::measured)});
   }
   std::stable_sort(slowest.begin(), slowest.end(),
                    [](const Point& a, const Point& b) { return a.y.value() > b.y.value(); });
@@ -157,6 +169,27 @@ Chart layer_chart(const std::string& model, const RunJson& layers, std::int64_t 
           "",
           "ms",
           {{"median", std::move(slowest)}}};
+}
+
+// Where TensorRT put the layers, and where that is not as predicted.
+Table engine_table(const std::string& model, const RunJson& engine) {
+  Table table{
+      fmt::format("the engine of {} by TensorRT {}", model, text(engine, "tensorrt")), {"what", "value"}, {}};
+  const auto row = [&](const char* what, const std::string& value) {
+    table.rows.push_back({std::string(what), value});
+  };
+  if (const RunJson* predicted = find(engine, "predicted"))
+    row("predicted",
+        fmt::format("{} layers on the DLA in {} blocks, {} on the GPU", count(*predicted, "dla_layers"),
+                    count(*predicted, "dla_blocks"), count(*predicted, "gpu_layers")));
+  row("actual", fmt::format("{} loadables on the DLA, {} layers on the GPU",
+                            array(engine, "layers_on_dla").size(), array(engine, "layers_on_gpu").size()));
+  for (const RunJson& node : array(engine, "misplaced"))
+    row("misplaced", fmt::format("{}: predicted on the {}, runs on the {}", text(node, "node"),
+                                 text(node, "predicted"), text(node, "actual")));
+  for (const RunJson& fallback : array(engine, "fallbacks")) row("fallback", text(fallback, "line"));
+  if (find(engine, "dla_rail")) row("rail of the DLA", text(engine, "dla_rail"));
+  return table;
 }
 
 }  // namespace
@@ -179,8 +212,16 @@ RunParts parts_of_bench(const RunJson& json) {
     table.rows.push_back({names[i], count_text(model, "batch"), count_text(model, "threads"),
                           text(model, "isa"), count_text(model, "warmup_runs"),
                           number_text(number(model, "first_run_ms"))});
+    const RunJson* scores = find(model, "accuracy");
+    const std::optional<Figure> score = scores ? headline(*scores) : std::nullopt;
+    if (score)
+      parts.verdicts.push_back(
+          {Tone::neutral, fmt::format("{}: accuracy {}", names[i], verdict_text(*score))});
     if (count(model, "batch") == 1)
-      parts.outcomes.push_back({text(model, "model"), std::nullopt, ms, count(model, "threads"), ""});
+      parts.outcomes.push_back(
+          {text(model, "model") + backend_suffix(model), score, ms, count(model, "threads"), ""});
+    if (const RunJson* engine = find(model, "engine"))
+      parts.section.tables.push_back(engine_table(names[i], *engine));
     if (const RunJson* against = find(model, "against_first")) {
       const RunJson& time = member(*against, "time");
       const double ratio = number(time, "ratio");
@@ -203,18 +244,21 @@ RunParts parts_of_bench(const RunJson& json) {
 
 RunParts parts_of_eval(const RunJson& json) {
   RunParts parts;
-  const std::string model = text(json, "model");
+  const RunJson* simulated = find(json, "simulated");
+  const std::string model =
+      text(json, "model") + (simulated ? " as on " + text(*simulated, "engine") : std::string());
+  const Origin origin = find(json, "origin") ? origin_of(text(json, "origin")) : Origin::measured;
   parts.section.title = "Accuracy of " + model;
-  const std::optional<Figure> score = headline(json);
+  const std::optional<Figure> score = headline(json, origin);
   check(score.has_value(), "has neither 'top1' nor 'verification'");
   parts.outcomes.push_back({model, score, std::nullopt, 0, ""});
   Table table{"accuracy", {"measure", "value"}, {}};
   if (const RunJson* top1 = find(json, "top1")) {
     const std::int64_t images = count(json, "images");
     parts.verdicts.push_back({Tone::neutral, fmt::format("{}: top-1 {}", model, verdict_text(*score))});
-    table.rows.push_back({std::string("top-1"), accuracy(*top1, images)});
+    table.rows.push_back({std::string("top-1"), accuracy(*top1, images, origin)});
     if (const RunJson* top5 = find(json, "top5"))
-      table.rows.push_back({std::string("top-5"), accuracy(*top5, images)});
+      table.rows.push_back({std::string("top-5"), accuracy(*top5, images, origin)});
   } else {
     const RunJson& verification = member(json, "verification");
     parts.verdicts.push_back(

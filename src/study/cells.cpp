@@ -1,6 +1,7 @@
 // What a study runs, in order: networks are made and trained, then quantized, evaluated and benchmarked.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -56,6 +57,11 @@ class Maker {
          "--class-offset", std::to_string(network_.class_offset), "--allow-slower", "--json"},
         {float_model()}};
     if (!study_.evaluation.empty()) append(cell.arguments, {"--eval", study_.evaluation});
+    // One model for all backends: that of the one with the most conditions.
+    if (study_.uses(kDla))
+      append(cell.arguments, {"--for", "dla-orin"});
+    else if (study_.uses(kTensorRtGpu))
+      append(cell.arguments, {"--for", "tensorrt"});
     append(cell.arguments, flags_for(float_model()));
     return cell;
   }
@@ -76,6 +82,27 @@ class Maker {
                std::to_string(network_.class_offset), "--json"},
               {variant.model}};
     append(cell.arguments, flags_for(variant.model));
+    return cell;
+  }
+
+  // The accuracy that the export to another engine will have, simulated.
+  Cell simulate(const std::string& backend, const Variant& variant) const {
+    Cell cell = evaluate({variant.name + ".as-" + backend, variant.model});
+    append(cell.arguments,
+           {"--as", backend == kDla ? "dla-orin" : "tensorrt", "--tensorrt", study_.tensorrt});
+    return cell;
+  }
+
+  // Int8 models on another engine; a float one would run in fp16 there, which is another question.
+  Cell bench_on(const std::string& backend, int batch, const std::vector<Variant>& variants) const {
+    Cell cell{cell_name(fmt::format("{}.b{}.bench", backend, batch)), {"bench"}, {}};
+    for (const Variant& variant : variants) {
+      cell.arguments.push_back(variant.model);
+      cell.reads.push_back(variant.model);
+    }
+    append(cell.arguments,
+           {"--engine", "trtexec", "--device", backend == kDla ? "dla" : "gpu", "--tensorrt", study_.tensorrt,
+            "--batch", std::to_string(batch), "--runs", std::to_string(study_.runs), "--json"});
     return cell;
   }
 
@@ -102,6 +129,16 @@ class Maker {
   const std::string& models_;
 };
 
+void add_tensorrt_cells(std::vector<Cell>& cells, const Maker& maker, const Study& study,
+                        const std::vector<Variant>& int8) {
+  for (const std::string& backend : study.backends) {
+    if (backend == kCpu || int8.empty()) continue;
+    if (!study.evaluation.empty())
+      for (const Variant& variant : int8) cells.push_back(maker.simulate(backend, variant));
+    for (const int batch : study.batches) cells.push_back(maker.bench_on(backend, batch, int8));
+  }
+}
+
 void add_cells(std::vector<Cell>& cells, const Study& study, const Network& network,
                const std::string& models) {
   const Maker maker(study, network, models);
@@ -113,10 +150,16 @@ void add_cells(std::vector<Cell>& cells, const Study& study, const Network& netw
   if (!study.evaluation.empty())
     for (const Variant& variant : variants) cells.push_back(maker.evaluate(variant));
   for (const int threads : study.threads)
-    for (const int batch : study.batches) cells.push_back(maker.bench(threads, batch, variants));
+    for (const int batch : study.batches)
+      if (study.uses(kCpu)) cells.push_back(maker.bench(threads, batch, variants));
+  add_tensorrt_cells(cells, maker, study, {variants.begin() + 1, variants.end()});
 }
 
 }  // namespace
+
+bool Study::uses(const std::string& backend) const {
+  return std::ranges::find(backends, backend) != backends.end();
+}
 
 std::vector<Variant> variants_of(const Study& study, const Network& network, const std::string& models) {
   const Maker maker(study, network, models);

@@ -288,6 +288,13 @@ Study parse_study(const std::string& text, const std::string& folder) {
   study.threads = members.numbers("threads", 1, kMostThreads, {1});
   study.batches = members.numbers("batches", 1, kMostBatch, {1});
   study.runs = members.number("runs", 1, kMostRuns, 100);
+  study.backends = members.texts("backends", {kCpu});
+  for (const std::string& backend : study.backends)
+    if (backend != kCpu && backend != kTensorRtGpu && backend != kDla)
+      members.wrong("backends", fmt::format("must hold '{}', '{}' and '{}' alone", kCpu, kTensorRtGpu, kDla));
+  study.tensorrt = members.text("tensorrt", "");
+  check(!(study.uses(kTensorRtGpu) || study.uses(kDla)) || !study.tensorrt.empty(),
+        "the study lacks 'tensorrt', the version of its backends: \"10.3\" of JetPack 6.2, for example");
   members.refuse_the_rest();
   return study;
 }

@@ -11,6 +11,9 @@ namespace eke::study {
 
 using Flags = std::vector<std::string>;
 
+// What runs the models of a study.
+inline constexpr const char *kCpu = "cpu", *kTensorRtGpu = "tensorrt-gpu", *kDla = "dla";
+
 struct Network {
   std::string name;    // of files and of tables: letters, digits, '-', '_', '.'
   std::string model;   // ONNX; where it is empty:
@@ -41,6 +44,9 @@ struct Study {
   std::vector<std::string> calibrators;  // one int8 model each
   std::vector<int> threads, batches;
   int runs = 100;
+  std::vector<std::string> backends;  // of the three above
+  std::string tensorrt;               // version of the last two; "" where there is none of them
+  bool uses(const std::string& backend) const;
 };
 
 // The file of a study, JSON; relative paths count from `folder`. Throws what names the line and the key: unknown keys,

@@ -47,6 +47,23 @@ TEST(Study, HasACellForEachCombination) {
                                       "--threads", "2", "--batch", "8", "--runs", "7", "--json"}));
 }
 
+TEST(Study, PutsBackendsSideBySide) {
+  const Study study =
+      parse_study(R"({"networks": [{"model": "a.onnx"}], "calibration": "train", "evaluation": "test",
+    "backends": ["cpu", "tensorrt-gpu", "dla"], "tensorrt": "8.6", "runs": 7})",
+                  "/s");
+  const std::vector<Cell> cells = cells_of(study, "/m");
+  std::vector<std::string> names;
+  for (const Cell& cell : cells) names.push_back(cell.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"a.mse.quantize", "a.float.eval", "a.mse.eval", "a.t1.b1.bench",
+                                             "a.mse.as-tensorrt-gpu.eval", "a.tensorrt-gpu.b1.bench",
+                                             "a.mse.as-dla.eval", "a.dla.b1.bench"}));
+  EXPECT_THAT(cells[0].arguments, testing::IsSupersetOf({"--for", "dla-orin"}));
+  EXPECT_THAT(cells[6].arguments, testing::IsSupersetOf({"--as", "dla-orin", "--tensorrt", "8.6"}));
+  EXPECT_EQ(cells.back().arguments, (Flags{"bench", "/m/a.mse.onnx", "--engine", "trtexec", "--device", "dla",
+                                           "--tensorrt", "8.6", "--batch", "1", "--runs", "7", "--json"}));
+}
+
 TEST(Study, TrainsBeforeItQuantizes) {
   const Study study = parse_study(R"({"networks": [{"new": "resnet8", "classes": 10, "train": {"epochs": 9}},
     {"model": "b.onnx", "train": false, "qat": {"balance": true}}, {"model": "c.onnx", "qat": false}],
@@ -114,6 +131,9 @@ TEST(Study, SaysWhereItIsWrong) {
       {R"({"networks": [{"model": "a"}], "calibration": "d", "runs": 1.5})", "whole number"},
       {R"({"networks": [{"model": "a"}], "calibration": "d", "calibrators": ["a/b"]})",
        "names of calibrators"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "backends": ["npu"]})",
+       "'tensorrt-gpu' and 'dla'"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "backends": ["dla"]})", "lacks 'tensorrt'"},
   };
   for (const auto& c : cases) EXPECT_THAT(message_of(c.text), HasSubstr(c.words)) << c.text;
 }

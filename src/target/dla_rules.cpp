@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ops/broadcast.h"
+#include "passes/rewriter.h"
 
 namespace eke {
 namespace {
@@ -207,106 +208,115 @@ DlaLayer DlaJudge::layer_of(const Node& node, DlaLayer listed) const {
   return linear && (is_constant(node.in[0]) || is_constant(node.in[1])) ? DlaLayer::scale : listed;
 }
 
+bool DlaJudge::parameters_are_constant(const Node& node) const {
+  return std::all_of(node.in.begin() + std::min<std::ptrdiff_t>(1, std::ssize(node.in)), node.in.end(),
+                     [&](ValueId id) { return id == kNoValue || is_constant(id); });
+}
+
+void DlaJudge::measure_product_layer(Quantities& q, const Node& node) const {
+  q.push_back({"constant weights", yes(parameters_are_constant(node))});
+  if (const auto* conv = std::get_if<op::Conv>(&node.op))
+    measure_conv(q, *conv, shape(node.in[0]), shape(node.in[1]), target_.precision);
+  else
+    measure_product(q, shape(node.in[0]), shape(node.out[0]), target_.precision);
+}
+
+void DlaJudge::measure_elementwise(Quantities& q, const Node& node) const {
+  for (const ValueId id : node.in) {
+    q.push_back({"constant operand", yes(is_constant(id))});
+    q.push_back(
+        {"broadcast other than NC11 and N111", yes(!broadcasts_on_dla(shape(id), shape(node.out[0])))});
+  }
+}
+
+void DlaJudge::measure_scale(Quantities& q, const Node& node) const {
+  const bool norm = std::holds_alternative<op::BatchNormalization>(node.op);
+  q.push_back({"constant parameters", yes(!norm || parameters_are_constant(node))});
+  for (const ValueId id : node.in) {
+    if (!norm && is_constant(id))
+      q.push_back({"constant other than one a tensor, channel or element",
+                   yes(!is_scale_constant(shape(id), shape(node.out[0])))});
+  }
+}
+
+void DlaJudge::measure_slice(Quantities& q, const Node& node) const {
+  const Shape& x = shape(node.in[0]);
+  q.push_back({"rank", static_cast<double>(x.rank())});
+  q.push_back({"constant parameters", yes(parameters_are_constant(node))});
+  for (const ValueId id : node.out)
+    if (id != kNoValue && x.rank() > 0) q.push_back({"cuts the batch", yes(shape(id)[0] != x[0])});
+  const Tensor* steps = node.in.size() > 4 ? graph_.constant(node.in[4]) : nullptr;
+  if (steps) add_each(q, "step", as_ints(*steps));
+}
+
+void DlaJudge::measure_shuffle(Quantities& q, const Node& node) const {
+  const Shape &x = shape(node.in[0]), &y = shape(node.out[0]);
+  q.push_back({"constant parameters", yes(parameters_are_constant(node))});
+  q.push_back({"moves the batch", yes(x.rank() == 0 || y.rank() == 0 || x[0] != y[0])});
+  if (!std::holds_alternative<op::Reshape>(node.op)) return;
+  const auto cuts_or_joins = [&](int index) {
+    return index >= 0 &&
+           holds_any<op::Slice, op::Split, op::Concat>(graph_.nodes[static_cast<std::size_t>(index)].op);
+  };
+  const std::vector<int>& readers = consumers_[static_cast<std::size_t>(node.out[0])];
+  q.push_back({"reshape next to a Slice or Concat",
+               yes(cuts_or_joins(producers_[static_cast<std::size_t>(node.in[0])]) ||
+                   std::any_of(readers.begin(), readers.end(), cuts_or_joins))});
+}
+
+void DlaJudge::measure_layer(Quantities& q, const Node& node, DlaLayer layer) const {
+  const Shape &x = shape(node.in[0]), &y = shape(node.out[0]);
+  switch (layer) {
+    case DlaLayer::convolution:
+      return measure_product_layer(q, node);
+    case DlaLayer::deconvolution:
+      q.push_back({"constant weights", yes(parameters_are_constant(node))});
+      return measure_deconv(q, std::get<op::ConvTranspose>(node.op), x, shape(node.in[1]), y);
+    case DlaLayer::pooling:
+      if (const auto* max = std::get_if<op::MaxPool>(&node.op)) measure_pool(q, *max);
+      if (const auto* average = std::get_if<op::AveragePool>(&node.op)) measure_pool(q, *average);
+      return;
+    case DlaLayer::activation:
+      if (!std::holds_alternative<op::Clip>(node.op)) return;
+      q.push_back({"lower bound of Clip", bound(graph_, node, 1, -kInfinity)});
+      q.push_back({"upper bound of Clip", bound(graph_, node, 2, kInfinity)});
+      return;
+    case DlaLayer::prelu:
+      return q.push_back({"constant slope", yes(parameters_are_constant(node))});
+    case DlaLayer::elementwise:
+      return measure_elementwise(q, node);
+    case DlaLayer::scale:
+      return measure_scale(q, node);
+    case DlaLayer::lrn:
+      q.push_back({"size", static_cast<double>(std::get<op::LRN>(node.op).size)});
+      return q.push_back({"even size", yes(std::get<op::LRN>(node.op).size % 2 == 0)});
+    case DlaLayer::concatenation:
+      q.push_back(
+          {"axis from the end",
+           static_cast<double>(y.rank() - normalize_axis(std::get<op::Concat>(node.op).axis, y.rank()))});
+      return q.push_back({"inputs", static_cast<double>(node.in.size())});
+    case DlaLayer::resize:
+      return measure_resize(q, std::get<op::Resize>(node.op), x, y);
+    case DlaLayer::softmax:
+      return measure_softmax(q, std::get<op::Softmax>(node.op).axis, x);
+    case DlaLayer::slice:
+      return measure_slice(q, node);
+    case DlaLayer::shuffle:
+      return measure_shuffle(q, node);
+    case DlaLayer::any:
+    case DlaLayer::unary:
+    case DlaLayer::reduce:
+      return;
+  }
+}
+
 Quantities DlaJudge::measure(const Node& node, DlaLayer layer) const {
   Quantities q;
-  const auto shape = [&](ValueId id) -> const Shape& { return graph_[id].type.shape; };
-  const Shape &x = shape(node.in[0]), &y = shape(node.out[0]);
   for (const ValueId id : node.in)
     if (id != kNoValue && !is_constant(id)) measure_tensor(q, shape(id));
   for (const ValueId id : node.out)
     if (id != kNoValue) measure_tensor(q, shape(id));
-  const auto all_constant_from = [&](std::size_t first) {
-    return std::all_of(node.in.begin() + static_cast<std::ptrdiff_t>(std::min(first, node.in.size())),
-                       node.in.end(), [&](ValueId id) { return id == kNoValue || is_constant(id); });
-  };
-  switch (layer) {
-    case DlaLayer::convolution:
-      q.push_back({"constant weights", yes(all_constant_from(1))});
-      if (const auto* conv = std::get_if<op::Conv>(&node.op))
-        measure_conv(q, *conv, x, shape(node.in[1]), target_.precision);
-      else
-        measure_product(q, x, y, target_.precision);
-      break;
-    case DlaLayer::deconvolution:
-      q.push_back({"constant weights", yes(all_constant_from(1))});
-      measure_deconv(q, std::get<op::ConvTranspose>(node.op), x, shape(node.in[1]), y);
-      break;
-    case DlaLayer::pooling:
-      if (const auto* max = std::get_if<op::MaxPool>(&node.op)) measure_pool(q, *max);
-      if (const auto* average = std::get_if<op::AveragePool>(&node.op)) measure_pool(q, *average);
-      break;
-    case DlaLayer::activation:
-      if (!std::holds_alternative<op::Clip>(node.op)) break;
-      q.push_back({"lower bound of Clip", bound(graph_, node, 1, -kInfinity)});
-      q.push_back({"upper bound of Clip", bound(graph_, node, 2, kInfinity)});
-      break;
-    case DlaLayer::prelu:
-      q.push_back({"constant slope", yes(all_constant_from(1))});
-      break;
-    case DlaLayer::elementwise:
-      for (const ValueId id : node.in) {
-        q.push_back({"constant operand", yes(is_constant(id))});
-        q.push_back({"broadcast other than NC11 and N111", yes(!broadcasts_on_dla(shape(id), y))});
-      }
-      break;
-    case DlaLayer::scale: {
-      const bool norm = std::holds_alternative<op::BatchNormalization>(node.op);
-      q.push_back({"constant parameters", yes(!norm || all_constant_from(1))});
-      for (const ValueId id : node.in) {
-        if (!norm && is_constant(id))
-          q.push_back({"constant other than one a tensor, channel or element",
-                       yes(!is_scale_constant(shape(id), y))});
-      }
-      break;
-    }
-    case DlaLayer::lrn: {
-      const std::int64_t size = std::get<op::LRN>(node.op).size;
-      q.push_back({"size", static_cast<double>(size)});
-      q.push_back({"even size", yes(size % 2 == 0)});
-      break;
-    }
-    case DlaLayer::concatenation: {
-      const int axis = normalize_axis(std::get<op::Concat>(node.op).axis, y.rank());
-      q.push_back({"axis from the end", static_cast<double>(y.rank() - axis)});
-      q.push_back({"inputs", static_cast<double>(node.in.size())});
-      break;
-    }
-    case DlaLayer::resize:
-      measure_resize(q, std::get<op::Resize>(node.op), x, y);
-      break;
-    case DlaLayer::softmax:
-      measure_softmax(q, std::get<op::Softmax>(node.op).axis, x);
-      break;
-    case DlaLayer::slice: {
-      q.push_back({"rank", static_cast<double>(x.rank())});
-      q.push_back({"constant parameters", yes(all_constant_from(1))});
-      for (const ValueId id : node.out)
-        if (id != kNoValue && x.rank() > 0) q.push_back({"cuts the batch", yes(shape(id)[0] != x[0])});
-      const Tensor* steps = node.in.size() > 4 ? graph_.constant(node.in[4]) : nullptr;
-      if (steps) add_each(q, "step", as_ints(*steps));
-      break;
-    }
-    case DlaLayer::shuffle: {
-      q.push_back({"constant parameters", yes(all_constant_from(1))});
-      q.push_back({"moves the batch", yes(x.rank() == 0 || y.rank() == 0 || x[0] != y[0])});
-      if (!std::holds_alternative<op::Reshape>(node.op)) break;
-      const auto cuts_or_joins = [&](int index) {
-        if (index < 0) return false;
-        const Op& op = graph_.nodes[static_cast<std::size_t>(index)].op;
-        return std::holds_alternative<op::Slice>(op) || std::holds_alternative<op::Split>(op) ||
-               std::holds_alternative<op::Concat>(op);
-      };
-      const std::vector<int>& readers = consumers_[static_cast<std::size_t>(node.out[0])];
-      q.push_back({"reshape next to a Slice or Concat",
-                   yes(cuts_or_joins(producers_[static_cast<std::size_t>(node.in[0])]) ||
-                       std::any_of(readers.begin(), readers.end(), cuts_or_joins))});
-      break;
-    }
-    case DlaLayer::any:
-    case DlaLayer::unary:
-    case DlaLayer::reduce:
-      break;
-  }
+  measure_layer(q, node, layer);
   return q;
 }
 

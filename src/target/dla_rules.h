@@ -61,7 +61,16 @@ class DlaJudge {
  private:
   // What the node is as a layer: an Add of a constant is a scale.
   DlaLayer layer_of(const Node& node, DlaLayer listed) const;
-  std::vector<Quantity> measure(const Node& node, DlaLayer layer) const;
+  using Quantities = std::vector<Quantity>;
+  Quantities measure(const Node& node, DlaLayer layer) const;
+  void measure_layer(Quantities& q, const Node& node, DlaLayer layer) const;
+  void measure_product_layer(Quantities& q, const Node& node) const;
+  void measure_elementwise(Quantities& q, const Node& node) const;
+  void measure_scale(Quantities& q, const Node& node) const;
+  void measure_slice(Quantities& q, const Node& node) const;
+  void measure_shuffle(Quantities& q, const Node& node) const;
+  bool parameters_are_constant(const Node& node) const;  // all inputs but the first
+  const Shape& shape(ValueId id) const { return graph_[id].type.shape; }
 
   const Graph& graph_;
   const DlaTarget target_;

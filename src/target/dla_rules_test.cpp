@@ -385,23 +385,39 @@ bool is_unreachable(const DlaLimit& limit) {
   return limit.quantity == "constant parameters" && limit.layer != DlaLayer::scale;
 }
 
-bool breaks(const Case& c, double value) {
+// For each known version, whether the limit is broken at that value.
+std::vector<bool> breaks(const Case& c, double value) {
   const Graph graph = c.make(static_cast<std::int64_t>(value));
-  const DlaVerdict verdict = DlaJudge(graph, {kDefaultTensorRt, c.precision}).judge(graph.nodes.back());
-  return std::ranges::any_of(verdict.broken, [&](const BrokenLimit& b) { return b.quantity == c.quantity; });
+  std::vector<bool> result;
+  for (const TensorRtVersion& version : known_tensorrt_versions()) {
+    const DlaVerdict verdict = DlaJudge(graph, {version, c.precision}).judge(graph.nodes.back());
+    result.push_back(
+        std::ranges::any_of(verdict.broken, [&](const BrokenLimit& b) { return b.quantity == c.quantity; }));
+  }
+  return result;
 }
 
-TEST(DlaRulesTest, EveryLimitHoldsAtItsBoundsAndNotBeyond) {
+// For each known version, whether the table has the limit.
+std::vector<bool> versions_with(const Case& c) {
+  std::vector<bool> result;
+  for (const TensorRtVersion& version : known_tensorrt_versions())
+    result.push_back(std::ranges::any_of(dla_limits(), [&](const DlaLimit& limit) {
+      return limit.layer == c.layer && limit.quantity == c.quantity && limit.versions.contains(version);
+    }));
+  return result;
+}
+
+TEST(DlaRulesTest, EveryLimitHoldsAtItsBoundsAndNotBeyondInEachVersion) {
   for (const Case& c : cases()) {
     SCOPED_TRACE(std::string(to_string(c.layer)) + ", " + c.quantity);
     for (const double outside : {c.below, c.above}) {
       if (!std::isnan(outside)) {
-        EXPECT_TRUE(breaks(c, outside)) << outside;
+        EXPECT_EQ(breaks(c, outside), versions_with(c)) << outside;
       }
     }
     for (const double inside : {c.lo, c.hi}) {
       if (!std::isnan(inside)) {
-        EXPECT_FALSE(breaks(c, inside)) << inside;
+        EXPECT_THAT(breaks(c, inside), testing::Each(false)) << inside;
       }
     }
   }

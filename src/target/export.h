@@ -37,13 +37,18 @@ struct DlaExport {
 // `graph` has Q/DQ nodes and all types known; throws where it has none, and with a strongly typed version.
 DlaExport export_dla(const Graph& graph, const DlaTarget& target);
 
+// Throws where a cache was not made for this network and version: its header is another one, or it has tensors that the
+// network lacks, which are listed. TensorRT would leave it aside without a word.
+void check_cache(const CalibrationCache& cache, const Graph& graph, const TensorRtVersion& version);
+
 // "layer:fp16,layer:fp16" for --layerPrecisions.
 std::string layer_precisions(const std::vector<std::string>& fp16_layers);
 
-// A shell script that builds and times the engine with trtexec. Files lie beside it.
+// A shell script that builds and times the engine with trtexec. Files lie beside it. The DLA gets --allowGPUFallback even
+// where every layer stays: the GPU converts inputs and outputs to the DLA's formats (NVIDIA/TensorRT issue 3438).
 struct ScriptFiles {
   std::string onnx, cache, layers, engine;  // cache and layers: "" where there are none
 };
-std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& version, bool dla, bool fallback);
+std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& version, bool dla);
 
 }  // namespace eke

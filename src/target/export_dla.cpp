@@ -124,14 +124,27 @@ DlaExport export_dla(const Graph& graph, const DlaTarget& target) {
   return result;
 }
 
+void check_cache(const CalibrationCache& cache, const Graph& graph, const TensorRtVersion& version) {
+  check(cache.header == cache_header(version), "the cache begins with '{}'; TensorRT {} takes '{}' alone",
+        cache.header, to_string(version), cache_header(version));
+  std::string strangers;
+  int count = 0;
+  constexpr int kMostShown = 10;
+  for (const CacheEntry& entry : cache.entries) {
+    if (find_value(graph, entry.tensor) != kNoValue) continue;
+    if (++count <= kMostShown) strangers += (strangers.empty() ? "'" : ", '") + entry.tensor + "'";
+  }
+  check(count == 0, "the cache is of another network, which has the tensors {}{}", strangers,
+        count > kMostShown ? fmt::format(" and {} more that this one lacks", count - kMostShown) : "");
+}
+
 std::string layer_precisions(const std::vector<std::string>& fp16_layers) {
   std::string text;
   for (const std::string& layer : fp16_layers) text += (text.empty() ? "" : ",") + layer + ":fp16";
   return text;
 }
 
-std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& version, bool dla,
-                           bool fallback) {
+std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& version, bool dla) {
   std::string script = fmt::format(
       "#!/bin/sh\n# Builds an engine of TensorRT {} from {}{} and times it.\n# TRTEXEC names another "
       "trtexec{}.\n"
@@ -143,8 +156,7 @@ std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& vers
   if (!files.cache.empty()) script += fmt::format(" \\\n  --calib={}", files.cache);
   if (!files.layers.empty())
     script += fmt::format(" --precisionConstraints=prefer --layerPrecisions=\"$(cat {})\"", files.layers);
-  if (dla) script += " \\\n  --useDLACore=\"${DLA_CORE:-0}\"";
-  if (dla && fallback) script += " --allowGPUFallback";
+  if (dla) script += " \\\n  --useDLACore=\"${DLA_CORE:-0}\" --allowGPUFallback";
   return script + " \"$@\"\n";
 }
 

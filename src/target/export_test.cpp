@@ -139,6 +139,33 @@ TEST(ExportDlaTest, EveryTensorOfTheModelHasAScale) {
       EXPECT_EQ(scales.at(name), scales.at(group.tensors[0])) << name;
 }
 
+// With joined ranges nothing has to be made equal.
+TEST(ExportDlaTest, JoinedRangesAreExportedAsTheyAre) {
+  const Graph graph = optimize(residual());
+  QuantizeOptions options;
+  options.activations = {DType::i8, true};
+  options.float_outputs = false;
+  Ranges ranges;
+  float width = 1;
+  for (const std::string& name : ranges_needed(graph, options))
+    ranges[name] = {{-width, width}, {-width, width / 2}, "test", {}}, width += 0.5f;
+  const auto tied = [](const DlaExport& made) {
+    return std::ranges::count_if(made.notes,
+                                 [](const ExportNote& note) { return note.what.ends_with("ties it"); });
+  };
+  EXPECT_GT(tied(export_dla(quantize(graph, ranges, options).graph, {})), 0);
+  const Ranges joined = joined_ranges(ranges, plan_dla(graph, {}).scale_groups);
+  const Graph quantized = quantize(graph, joined, options).graph;
+  const DlaExport made = export_dla(quantized, {});
+  EXPECT_EQ(tied(made), 0);
+  const auto before = tensor_scales(quantized);
+  for (const CacheEntry& entry : made.cache.entries) {
+    if (before.contains(entry.tensor)) {
+      EXPECT_EQ(entry.scale, before.at(entry.tensor).scale) << entry.tensor;
+    }
+  }
+}
+
 TEST(ExportDlaTest, LayersWithoutScalesStayInFp16) {
   const Graph float_graph = optimize(residual());
   QuantizeOptions options;
@@ -169,14 +196,15 @@ TEST(ExportTest, RefusesWhatItCannotDo) {
 
 TEST(ExportTest, ScriptsFollowTheVersion) {
   const ScriptFiles files{"model.onnx", "calibration.cache", "layers.txt", "model.engine"};
-  const std::string v8 = trtexec_script(files, {8, 6}, true, true);
+  const std::string v8 = trtexec_script(files, {8, 6}, true);
   for (const char* flag : {"--onnx=model.onnx", "--int8", "--fp16", "--calib=calibration.cache",
                            "--useDLACore=", "--allowGPUFallback", "--precisionConstraints=prefer",
                            "--layerPrecisions=\"$(cat layers.txt)\""})
     EXPECT_THAT(v8, HasSubstr(flag));
-  const std::string whole = trtexec_script(files, {8, 6}, true, false);
-  EXPECT_THAT(whole, testing::Not(HasSubstr("--allowGPUFallback")));
-  const std::string v11 = trtexec_script({"model.onnx", "", "", "model.engine"}, {11, 4}, true, true);
+  const std::string gpu = trtexec_script(files, {8, 6}, false);
+  for (const char* flag : {"--allowGPUFallback", "--useDLACore"})
+    EXPECT_THAT(gpu, testing::Not(HasSubstr(flag))) << flag;
+  const std::string v11 = trtexec_script({"model.onnx", "", "", "model.engine"}, {11, 4}, true);
   for (const char* gone : {"--int8", "--fp16", "--calib", "--layerPrecisions", "--precisionConstraints"})
     EXPECT_THAT(v11, testing::Not(HasSubstr(gone))) << gone;
 }

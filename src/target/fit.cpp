@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -62,6 +63,43 @@ void compare(const Tensor& a, const Tensor& b, Agreement& result) {
   result.cosine = std::min(result.cosine, norm > 0 ? xy / norm : (xx == yy ? 1 : 0));
 }
 
+// The fitted network, and the host's part of it behind.
+class FittedRunner {
+ public:
+  FittedRunner(const Fitted& fitted, const Threads& threads)
+      : fitted_(fitted), plan_(compile(fitted.graph)), threads_(threads) {
+    if (fitted.host) host_ = compile(optimize(*fitted.host));
+  }
+
+  // The outputs of the original, in its order.
+  std::vector<Tensor> run(const std::vector<Tensor>& inputs, const Graph& original) const {
+    Scratch scratch(plan_, threads_);
+    std::vector<Tensor> outputs = plan_.run(inputs, scratch);
+    if (!host_) return outputs;
+    std::map<std::string, Tensor> known;
+    for (std::size_t i = 0; i < inputs.size(); ++i) known[original[original.inputs[i]].name] = inputs[i];
+    add(fitted_.graph, std::move(outputs), known);
+    std::vector<Tensor> crossing;
+    for (const ValueId id : fitted_.host->inputs) crossing.push_back(known.at((*fitted_.host)[id].name));
+    Scratch host_scratch(*host_, threads_);
+    add(*fitted_.host, host_->run(crossing, host_scratch), known);
+    std::vector<Tensor> result;
+    for (const ValueId id : original.outputs) result.push_back(known.at(original[id].name));
+    return result;
+  }
+
+ private:
+  static void add(const Graph& graph, std::vector<Tensor> outputs, std::map<std::string, Tensor>& known) {
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      known[graph[graph.outputs[i]].name] = std::move(outputs[i]);
+  }
+
+  const Fitted& fitted_;
+  Plan plan_;
+  std::optional<Plan> host_;
+  const Threads& threads_;
+};
+
 }  // namespace
 
 Fitted fit_dla(const Graph& graph, const FitOptions& options) {
@@ -73,19 +111,26 @@ Fitted fit_dla(const Graph& graph, const FitOptions& options) {
   work = apply(std::move(work), options, fitted.changes, fit_poolings);
   work = apply(std::move(work), options, fitted.changes, fit_activations);
   fit_outputs(work, options, fitted);
+  fit_tail(work, options, fitted);
   fitted.graph = infer_types(std::move(work));
   return fitted;
 }
 
 Agreement agreement(const Graph& original, const Graph& fitted, const Threads& threads, int inputs,
                     std::uint64_t seed) {
-  const Plan before = compile(optimize(original)), after = compile(fitted);
-  Scratch scratch_before(before, threads), scratch_after(after, threads);
+  return agreement(original, Fitted{fitted, {}, {}, {}}, threads, inputs, seed);
+}
+
+Agreement agreement(const Graph& original, const Fitted& fitted, const Threads& threads, int inputs,
+                    std::uint64_t seed) {
+  const Plan before = compile(optimize(original));
+  Scratch scratch(before, threads);
+  const FittedRunner after(fitted, threads);
   Random random(seed);
   Agreement result;
   for (int i = 0; i < inputs; ++i) {
     const std::vector<Tensor> given = random_inputs(original, random);
-    const std::vector<Tensor> a = before.run(given, scratch_before), b = after.run(given, scratch_after);
+    const std::vector<Tensor> a = before.run(given, scratch), b = after.run(given, original);
     check(a.size() == b.size(), "{} outputs became {}", a.size(), b.size());
     for (std::size_t o = 0; o < a.size(); ++o) {
       check(a[o].count() == b[o].count(), "output {} has {} elements, and {} after fitting", o, a[o].count(),

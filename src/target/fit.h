@@ -3,6 +3,7 @@
 // the same in real numbers, unless FitOptions::approximate allows others; agreement() measures it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace eke {
 
 struct FitOptions {
   DlaTarget target = {};
-  bool cut = false;          // takes a final softmax or normalization off, for the host to do
+  bool cut = false;          // takes a final softmax, normalization or decoding off, for the host to do
   bool approximate = false;  // allows replacements that do not mean the same
 };
 
@@ -27,6 +28,9 @@ struct Fitted {
   Graph graph;
   std::vector<FitChange> changes;
   std::vector<std::string> for_host;  // what the host has to do with the outputs now
+  // The part of it that is a graph, from outputs of `graph` (and its inputs, where it reads them) to outputs of the
+  // original, by their names.
+  std::optional<Graph> host;
 };
 
 // `graph` is a float one with all types known; it is simplified first. Throws where it has Q/DQ nodes: fit the
@@ -41,6 +45,9 @@ struct Agreement {
   double cosine = 1;              // the least over the inputs
 };
 Agreement agreement(const Graph& original, const Graph& fitted, const Threads& threads, int inputs = 4,
+                    std::uint64_t seed = 0);
+// The same with the host's part behind it.
+Agreement agreement(const Graph& original, const Fitted& fitted, const Threads& threads, int inputs = 4,
                     std::uint64_t seed = 0);
 
 }  // namespace eke

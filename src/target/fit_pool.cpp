@@ -1,5 +1,5 @@
-// Global poolings and windows beyond 8: as chains of smaller ones where the extents divide, else as depthwise
-// convolutions.
+// Global poolings and windows beyond 8: as depthwise convolutions, or as chains of smaller windows where the extents
+// divide.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +39,31 @@ Tensor filled(const Shape& shape, float value) {
   return tensor;
 }
 
+op::Conv window(std::int64_t height, std::int64_t width) {
+  op::Conv conv;
+  conv.kernel_shape = {height, width};
+  conv.strides = {1, 1};
+  conv.pads = {0, 0, 0, 0};
+  return conv;
+}
+
+// A depthwise convolution whose taps are all alike.
+void replace_by_convolution(FitRun& run, op::Conv conv, ValueId x) {
+  Rewriter& r = run.r;
+  const std::int64_t channels = r.type(x).shape[1], height = conv.kernel_shape[0],
+                     width = conv.kernel_shape[1];
+  conv.group = channels;
+  conv.dilations = {1, 1};
+  const ValueId weights = r.add_constant(
+      run.name() + "_weights",
+      filled({channels, 1, height, width}, static_cast<float>(1.0 / static_cast<double>(height * width))));
+  r.replace(std::move(conv), {x, weights});
+}
+
+// In int8 a pooling has one scale for its input and its output, and the average of a whole map needs a finer one: there the
+// last window is a convolution.
+bool is_int8(const FitRun& run) { return run.options.target.precision == DlaPrecision::int8; }
+
 void as_chain(FitRun& run, std::vector<std::int64_t> rows, std::vector<std::int64_t> columns,
               const std::string& why) {
   Rewriter& r = run.r;
@@ -52,21 +77,13 @@ void as_chain(FitRun& run, std::vector<std::int64_t> rows, std::vector<std::int6
   ValueId x = r.in(0);
   for (std::size_t i = 0; i + 1 < steps; ++i)
     x = r.insert(average(rows[i], columns[i]), {x}, fmt::format("{}_part{}", name, i + 1));
+  if (is_int8(run)) return replace_by_convolution(run, window(rows[steps - 1], columns[steps - 1]), x);
   r.replace(average(rows[steps - 1], columns[steps - 1]), {x});
 }
 
-// A depthwise convolution whose taps are all alike.
 void as_convolution(FitRun& run, op::Conv conv, const std::string& why) {
-  Rewriter& r = run.r;
-  const std::int64_t channels = r.type(r.in(0)).shape[1], height = conv.kernel_shape[0],
-                     width = conv.kernel_shape[1];
-  conv.group = channels;
-  conv.dilations = {1, 1};
-  run.changed(fmt::format("a depthwise convolution {}x{}", height, width), why);
-  const ValueId weights = r.add_constant(
-      run.name() + "_weights",
-      filled({channels, 1, height, width}, static_cast<float>(1.0 / static_cast<double>(height * width))));
-  r.replace(std::move(conv), {r.in(0), weights});
+  run.changed(fmt::format("a depthwise convolution {}x{}", conv.kernel_shape[0], conv.kernel_shape[1]), why);
+  replace_by_convolution(run, std::move(conv), run.r.in(0));
 }
 
 bool is_map(FitRun& run) {
@@ -77,13 +94,9 @@ bool is_map(FitRun& run) {
 void global_average(FitRun& run, const std::string& why) {
   const Shape& x = run.r.type(run.r.in(0)).shape;
   const auto rows = windows_of(x[2]), columns = windows_of(x[3]);
-  if (rows && columns) return as_chain(run, *rows, *columns, why);
-  if (x[2] > kMaxKernel || x[3] > kMaxKernel) return;
-  op::Conv conv;
-  conv.kernel_shape = {x[2], x[3]};
-  conv.strides = {1, 1};
-  conv.pads = {0, 0, 0, 0};
-  as_convolution(run, std::move(conv), why);
+  const bool convolvable = x[2] <= kMaxKernel && x[3] <= kMaxKernel;
+  if (rows && columns && !(is_int8(run) && convolvable)) return as_chain(run, *rows, *columns, why);
+  if (convolvable) as_convolution(run, window(x[2], x[3]), why);
 }
 
 bool is_unpadded(const op::Ints& pads) {
@@ -92,9 +105,15 @@ bool is_unpadded(const op::Ints& pads) {
 
 void large_average(FitRun& run, const op::AveragePool& a) {
   const Shape& x = run.r.type(run.r.in(0)).shape;
-  if (a.kernel_shape.size() != 2 || std::max(a.kernel_shape[0], a.kernel_shape[1]) <= kMaxWindow) return;
+  if (a.kernel_shape.size() != 2) return;
+  const bool large = std::max(a.kernel_shape[0], a.kernel_shape[1]) > kMaxWindow,
+             global = is_unpadded(a.pads) && a.kernel_shape == op::Ints{x[2], x[3]} && x[2] * x[3] > 1;
   const std::string why = fmt::format("a window has at most {}x{}", kMaxWindow, kMaxWindow);
-  if (is_unpadded(a.pads) && a.kernel_shape == op::Ints{x[2], x[3]}) return global_average(run, why);
+  if (global && !large && is_int8(run))
+    return global_average(run,
+                          "in int8 a pooling keeps the scale of its input, which is coarse for averages");
+  if (!large) return;
+  if (global) return global_average(run, why);
   const bool strides_fit = std::ranges::all_of(a.strides, [](std::int64_t s) { return s <= kMaxConvStride; });
   const bool alike =
       a.auto_pad == "NOTSET" && a.ceil_mode == 0 && (a.count_include_pad != 0 || is_unpadded(a.pads));

@@ -29,5 +29,7 @@ void fit_shapes(FitRun& run);       // fit_shape.cpp: strided slices, paddings
 
 // Takes reshapes, and with `cut` softmax and normalization, off the outputs.
 void fit_outputs(Graph& graph, const FitOptions& options, Fitted& fitted);  // fit_output.cpp
+// Takes what the DLA lacks at the end of a network off, with `cut`.
+void fit_tail(Graph& graph, const FitOptions& options, Fitted& fitted);  // fit_tail.cpp
 
 }  // namespace eke

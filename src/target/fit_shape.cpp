@@ -122,43 +122,66 @@ void padding(FitRun& run) {
   if (map && !channels) pad_map(run, *amounts);
 }
 
-// Zeros around the kernel, as many as the padding then stays below it.
+// A kernel with zeros between its taps, so that it needs no dilation, and around them.
+struct WideKernel {
+  std::int64_t margin[2] = {0, 0}, dilation[2] = {1, 1};
+  op::Conv conv;
+};
+
+// The narrowest one whose padding stays below it; nothing where the padding does already, or none can be had.
+std::optional<WideKernel> wide_kernel(const op::Conv& a) {
+  WideKernel wide{.conv = a};
+  bool beyond = false;
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    if (!a.dilations.empty()) wide.dilation[axis] = a.dilations[axis];
+    const std::int64_t dense = (a.kernel_shape[axis] - 1) * wide.dilation[axis] + 1,
+                       pad = std::max(a.pads[axis], a.pads[axis + 2]);
+    beyond = beyond || pad >= a.kernel_shape[axis];
+    wide.margin[axis] = std::max<std::int64_t>(pad - dense + 1, 0);
+    wide.conv.kernel_shape[axis] = dense + 2 * wide.margin[axis];
+    wide.conv.pads[axis] += wide.margin[axis];
+    wide.conv.pads[axis + 2] += wide.margin[axis];
+    if (wide.conv.kernel_shape[axis] > kMaxPad + 1) return std::nullopt;
+  }
+  wide.conv.dilations = {1, 1};
+  return beyond ? std::optional(wide) : std::nullopt;
+}
+
+Tensor spread(const Tensor& w, const op::Conv& a, const WideKernel& wide) {
+  const std::int64_t height = a.kernel_shape[0], width = a.kernel_shape[1],
+                     maps = w.shape()[0] * w.shape()[1];
+  Tensor result(DType::f32,
+                {w.shape()[0], w.shape()[1], wide.conv.kernel_shape[0], wide.conv.kernel_shape[1]});
+  const auto from = w.values<float>();
+  auto to = result.mutable_values<float>();
+  for (std::int64_t map = 0; map < maps; ++map) {
+    for (std::int64_t row = 0; row < height; ++row) {
+      for (std::int64_t column = 0; column < width; ++column) {
+        const std::int64_t y = wide.margin[0] + row * wide.dilation[0],
+                           x = wide.margin[1] + column * wide.dilation[1];
+        const std::int64_t at = (map * wide.conv.kernel_shape[0] + y) * wide.conv.kernel_shape[1] + x;
+        to[static_cast<std::size_t>(at)] =
+            from[static_cast<std::size_t>((map * height + row) * width + column)];
+      }
+    }
+  }
+  return result;
+}
+
 void padded_beyond_kernel(FitRun& run, const op::Conv& a) {
   Rewriter& r = run.r;
   const Tensor* w = r.constant(r.in(1));
   if (!w || w->dtype() != DType::f32 || a.kernel_shape.size() != 2 || a.pads.size() != 4 ||
-      a.auto_pad != "NOTSET" || std::ranges::any_of(a.dilations, [](std::int64_t d) { return d != 1; })) {
+      a.auto_pad != "NOTSET")
     return;
-  }
-  std::int64_t margin[2] = {0, 0};
-  for (std::size_t side = 0; side < 4; ++side)
-    margin[side % 2] = std::max(margin[side % 2], a.pads[side] - a.kernel_shape[side % 2] + 1);
-  if (margin[0] == 0 && margin[1] == 0) return;
-  op::Conv wide = a;
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    wide.kernel_shape[axis] += 2 * margin[axis];
-    wide.pads[axis] += margin[axis];
-    wide.pads[axis + 2] += margin[axis];
-    if (wide.kernel_shape[axis] > kMaxPad + 1) return;
-  }
-  const std::int64_t height = a.kernel_shape[0], width = a.kernel_shape[1],
-                     maps = w->shape()[0] * w->shape()[1];
-  Tensor weights(DType::f32, {w->shape()[0], w->shape()[1], wide.kernel_shape[0], wide.kernel_shape[1]});
-  const auto from = w->values<float>();
-  auto to = weights.mutable_values<float>();
-  for (std::int64_t map = 0; map < maps; ++map) {
-    for (std::int64_t row = 0; row < height; ++row) {
-      const std::int64_t target =
-          (map * wide.kernel_shape[0] + row + margin[0]) * wide.kernel_shape[1] + margin[1];
-      std::copy_n(from.begin() + (map * height + row) * width, width, to.begin() + target);
-    }
-  }
-  run.changed(
-      fmt::format("a convolution {}x{} with zeros around", wide.kernel_shape[0], wide.kernel_shape[1]),
-      "padding stays below the kernel");
+  std::optional<WideKernel> wide = wide_kernel(a);
+  if (!wide) return;
+  run.changed(fmt::format("a convolution {}x{} with zeros in its kernel", wide->conv.kernel_shape[0],
+                          wide->conv.kernel_shape[1]),
+              "padding stays below the kernel");
   std::vector<ValueId> inputs = r.node().in;
-  inputs[1] = r.add_constant(run.name() + "_weights", std::move(weights));
-  r.replace(std::move(wide), std::move(inputs));
+  inputs[1] = r.add_constant(run.name() + "_weights", spread(*w, a, *wide));
+  r.replace(std::move(wide->conv), std::move(inputs));
 }
 
 // A Reshape that splits the channels in groups, a Transpose of groups and channels, and the Reshape that joins them

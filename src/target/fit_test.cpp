@@ -57,13 +57,13 @@ Graph padded(const std::vector<std::int64_t>& pads) {
   return net.finish();
 }
 
-Graph over_padded(std::int64_t kernel, std::int64_t pad) {
+Graph over_padded(std::int64_t kernel, std::int64_t pad, std::int64_t dilation = 1) {
   Net net({1, 4, 8, 8});
   op::Conv a;
   a.kernel_shape = {kernel, kernel};
   a.strides = {1, 1};
   a.pads = {pad, pad, pad, pad};
-  a.dilations = {1, 1};
+  a.dilations = {dilation, dilation};
   net.add(std::move(a), {net.constant({3, 4, kernel, kernel}), net.constant({3})});
   return net.finish();
 }
@@ -141,12 +141,12 @@ INSTANTIATE_TEST_SUITE_P(
              [] {
                return with({1, 8, 7, 7}, op::GlobalAveragePool{});
              },
-             "AveragePool 7x7"},
+             "depthwise convolution 7x7"},
         Case{"global_10x8",
              [] {
                return with({1, 8, 10, 8}, op::GlobalAveragePool{});
              },
-             "chain of 2"},
+             "depthwise convolution 10x8"},
         Case{"global_112",
              [] {
                return with({1, 2, 112, 112}, op::GlobalAveragePool{});
@@ -199,6 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
              "one tap"},
         Case{"padded_1x1", [] { return over_padded(1, 1); }, "convolution 3x3"},
         Case{"padded_3x3", [] { return over_padded(3, 4); }, "convolution 7x7"},
+        Case{"padded_dilated", [] { return over_padded(3, 3, 3); }, "convolution 7x7"},
         Case{"shuffle", shuffled, "puts channels in order"},
         Case{"product_of_vectors", product_of_vectors, "convolution 6x6"},
         Case{"hard_swish",
@@ -258,6 +259,28 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"squeeze_excite", squeeze_excite, "convolution 1x1"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+// There is no scale to share.
+TEST(FitDlaTest, PoolsInHalfPrecision) {
+  const DlaTarget fp16{kDefaultTensorRt, DlaPrecision::fp16};
+  const std::pair<Shape, const char*> cases[] = {{{1, 8, 7, 7}, "AveragePool 7x7"},
+                                                 {{1, 8, 10, 8}, "a chain of 2 AveragePools"}};
+  for (const auto& [shape, becomes] : cases) {
+    const Fitted fitted = fit_dla(with(shape, op::GlobalAveragePool{}), {fp16});
+    ASSERT_EQ(fitted.changes.size(), 1u);
+    EXPECT_EQ(fitted.changes[0].what, becomes);
+    EXPECT_EQ(plan_dla(fitted.graph, fp16).count(Engine::gpu), 0);
+  }
+}
+
+// An average pooling over a whole map that the DLA has.
+TEST(FitDlaTest, AveragesOfWholeMapsGetAScaleOfTheirOwn) {
+  const Graph graph = pooled<op::AveragePool>({1, 4, 8, 8}, 8, 8, 0);
+  EXPECT_THAT(fit_dla(graph, {}).changes, Each(Field(&FitChange::what, "a depthwise convolution 8x8")));
+  EXPECT_EQ(fit_dla(graph, {}).changes.size(), 1u);
+  EXPECT_TRUE(fit_dla(graph, {{kDefaultTensorRt, DlaPrecision::fp16}}).changes.empty());
+  EXPECT_TRUE(fit_dla(pooled<op::AveragePool>({1, 4, 8, 8}, 2, 2, 0), {}).changes.empty());
+}
+
 TEST(FitDlaTest, OutputsKeepTheirNamesAndSayTheirShape) {
   const Graph graph = products([](Net& net) { net.relu(); });
   const Fitted fitted = fit_dla(graph, {});
@@ -281,6 +304,30 @@ TEST(FitDlaTest, CutsNormalizationOnRequest) {
   ASSERT_EQ(cut.for_host.size(), 1u);
   EXPECT_THAT(cut.for_host[0], HasSubstr("LpNormalization"));
   EXPECT_EQ(cut.graph[cut.graph.outputs[0]].name, "norm.out");
+}
+
+// As the end of a detector: two heads, put side by side and decoded.
+TEST(FitDlaTest, CutsDecodingIntoAGraphOfTheHost) {
+  Net net({1, 4, 6, 6});
+  const ValueId x = net.conv(8, 3, 1, "body");
+  net.conv(4, 3, 1, "near");
+  const ValueId a = net.add(op::Reshape{}, {net.ints({1, 36, 4})});
+  net.node(op::Transpose{{0, 2, 3, 1}}, {net.node(op::Unary{op::UnaryFn::Relu}, {x})}, "order");
+  const ValueId b = net.add(op::Reshape{}, {net.ints({1, 72, 4})});
+  net.node(op::Concat{1}, {a, b}, "boxes");
+  net.add(op::Unary{op::UnaryFn::Exp}, {}, "exp");
+  const Graph graph = net.finish();
+  const Fitted kept = fit_dla(graph, {}), cut = fit_dla(graph, {{}, true});
+  EXPECT_GT(plan_dla(kept.graph, {}).count(Engine::gpu), 0);
+  EXPECT_FALSE(kept.host.has_value());
+  EXPECT_EQ(plan_dla(cut.graph, {}).count(Engine::gpu), 0);
+  ASSERT_TRUE(cut.host.has_value());
+  EXPECT_EQ(cut.graph.outputs.size(), 2u);
+  EXPECT_EQ((*cut.host)[cut.host->outputs[0]].name, "exp.out");
+  EXPECT_THAT(cut.for_host[0], HasSubstr("from 2 tensors"));
+  const Agreement agreed = agreement(graph, cut, Threads(1));
+  EXPECT_GT(agreed.elements, 0);
+  EXPECT_LT(agreed.largest_difference, 1e-6);
 }
 
 TEST(FitDlaTest, ApproximatesOnlyWhenAllowed) {

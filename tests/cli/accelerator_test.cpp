@@ -36,9 +36,8 @@ TEST_F(CliTest, FitKeepsTheNetworkOnTheDla) {
 
 TEST_F(CliTest, ExportWritesWhatTrtexecReads) {
   ASSERT_EQ(eke("fit net.onnx -o fitted.onnx").code, 0);
-  ASSERT_EQ(eke("quantize fitted.onnx --data data --count 10 -o int8.onnx --activations int8 --symmetric "
-                "--round-outputs "
-                "--allow-slower --normalization raw")
+  ASSERT_EQ(eke("quantize fitted.onnx --data data --count 10 -o int8.onnx --for dla-orin --round-outputs "
+                "--allow-slower --runs 1 --normalization raw")
                 .code,
             0);
   const nlohmann::json dla = json("export int8.onnx --target dla --tensorrt 8.6 -o dla --json");
@@ -52,6 +51,26 @@ TEST_F(CliTest, ExportWritesWhatTrtexecReads) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "typed/calibration.cache"));
 }
 
+TEST_F(CliTest, EvalComputesAsOtherEngines) {
+  ASSERT_EQ(eke("fit net.onnx -o fitted.onnx").code, 0);
+  ASSERT_EQ(
+      eke("quantize fitted.onnx --data data --count 10 -o int8.onnx --for dla-orin --allow-slower --runs 1 "
+          "--normalization raw")
+          .code,
+      0);
+  for (const char* as : {"tensorrt", "dla-orin", "dla-orin --tensorrt 11.4"}) {
+    const nlohmann::json eval = json(std::string("eval int8.onnx --data data --json --as ") + as);
+    EXPECT_EQ(eval["origin"], "simulated") << as;
+    EXPECT_EQ(eval["top1"]["accuracy"], 1.0) << as;
+  }
+  const nlohmann::json eval = json(
+      "eval fitted.onnx --data data --as dla-orin --calibration plain --count 10 --normalization raw --json");
+  EXPECT_EQ(eval["simulated"]["calibration_images"], 10);
+  EXPECT_EQ(eval["top1"]["accuracy"], 1.0);
+  EXPECT_NE(eke("eval int8.onnx --data data --as dla-orin").out.find("simulated: the arithmetic of dla-orin"),
+            std::string::npos);
+}
+
 TEST_F(CliTest, AcceleratorsRefuseWrongUse) {
   const std::tuple<const char*, int, const char*> cases[] = {
       {"plan net.onnx --tensorrt 10.4", 2, "10.3"},
@@ -61,6 +80,10 @@ TEST_F(CliTest, AcceleratorsRefuseWrongUse) {
       {"export net.onnx --target dla -o out", 1, "eke quantize"},
       {"export net.onnx --target coral -o out", 2, "--target"},
       {"plan missing.onnx", 1, "missing.onnx"},
+      {"eval net.onnx --data data --normalization raw --as dla-orin", 2, "--calibration"},
+      {"eval net.onnx --data data --normalization raw --tensorrt 8.6", 2, "--as"},
+      {"eval net.onnx --data data --normalization raw --as coral", 2, "--as"},
+      {"quantize net.onnx --data data -o q.onnx --for npu", 2, "--for"},
   };
   for (const auto& [arguments, code, word] : cases) {
     SCOPED_TRACE(arguments);
