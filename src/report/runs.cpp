@@ -62,23 +62,33 @@ std::string setting_name(const Known& known, const std::pair<std::string, std::i
                      threads == 1 ? "" : "s");
 }
 
-// Each model in a row.
+// Each model in a row. What was simulated stands in a column of its own.
 std::optional<Section> overview(const Known& known) {
   std::set<std::string> models;
-  for (const auto& [model, accuracy] : known.accuracies) models.insert(model);
+  std::set<Origin> origins;
+  for (const auto& [model, accuracy] : known.accuracies) {
+    models.insert(model);
+    origins.insert(accuracy.origin());
+  }
   for (const auto& [setting, latencies] : known.latencies)
     for (const auto& [model, latency] : latencies) models.insert(model);
   if (models.size() < 2) return std::nullopt;
-  Table table{"", {"model", "accuracy"}, {}};
+  const auto cell = [](const std::map<std::string, Figure>& figures, const std::string& model,
+                       Origin origin) {
+    const auto found = figures.find(model);
+    return found == figures.end() || found->second.origin() != origin ? Cell(std::string("-"))
+                                                                      : Cell(found->second);
+  };
+  Table table{"", {"model"}, {}};
+  for (const Origin origin : origins)
+    table.columns.push_back(origin == Origin::measured ? "accuracy" : "accuracy, " + to_string(origin));
   for (const auto& [setting, latencies] : known.latencies)
     table.columns.push_back("latency, " + setting_name(known, setting));
-  const auto cell = [](const std::map<std::string, Figure>& figures, const std::string& model) {
-    const auto found = figures.find(model);
-    return found == figures.end() ? Cell(std::string("not measured")) : Cell(found->second);
-  };
   for (const std::string& model : models) {
-    std::vector<Cell> row{model, cell(known.accuracies, model)};
-    for (const auto& [setting, latencies] : known.latencies) row.push_back(cell(latencies, model));
+    std::vector<Cell> row{model};
+    for (const Origin origin : origins) row.push_back(cell(known.accuracies, model, origin));
+    for (const auto& [setting, latencies] : known.latencies)
+      row.push_back(cell(latencies, model, Origin::measured));
     table.rows.push_back(std::move(row));
   }
   return Section{"All models", {}, {}, {std::move(table)}, {}};

@@ -1,18 +1,9 @@
 // eke new: the files that it writes, what the other commands make of them, and what it refuses.
-#include <fstream>
-#include <sstream>
 
 #include "fixture.h"
 
 namespace eke::test {
 namespace {
-
-std::string bytes_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str();
-}
 
 TEST_F(CliTest, NewWritesAModelThatRuns) {
   const nlohmann::json made = json("new resnet8 --classes 2 --input 16 --seed 7 -o new.onnx --json");
