@@ -115,8 +115,8 @@ std::string energy_table(const BenchResult& result, const std::vector<Summary>& 
   for (std::size_t i = 0; i < summaries.size(); ++i) {
     const Summary& s = summaries[i];
     for (const EnergyFigure& figure : s.energy) {
-      if (s.total() && &figure != s.total() && result.variants.size() > 1)
-        continue;  // the JSON has the domains
+      // Of several variants the JSON has the domains; a lone domain is the total.
+      if (s.total() && &figure != s.total() && (result.variants.size() > 1 || s.energy.size() == 2)) continue;
       std::vector<std::string> row = row_of(result, result.variants[i].variant);
       const bool good = !figure.gross_j.empty();
       const double joules = good ? mean(figure.gross_j) : 0;
