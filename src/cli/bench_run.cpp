@@ -50,14 +50,10 @@ class Bench {
 
   void run() {
     first_runs();
-    if (metering_.active())
-      result_.idle_before = idle_window(metering_, "idle before", result_.plan.window_s);
-    for (std::size_t i = 0; i < sessions_.size(); ++i) warm_up(i);
-    rounds();
-    if (!metering_.active()) return;
-    result_.idle_after = idle_window(metering_, "idle after", result_.plan.window_s);
-    subtract_idle_of(result_);
-    result_.samplers = metering_.session().costs();
+    between_idles(result_, metering_, [&] {
+      for (std::size_t i = 0; i < sessions_.size(); ++i) warm_up(i);
+      rounds();
+    });
   }
 
  private:
@@ -358,6 +354,8 @@ BenchResult start_bench(const std::vector<Variant>& variants, Metering& metering
   return result;
 }
 
+namespace {
+
 void subtract_idle_of(BenchResult& result) {
   for (VariantResult& variant : result.variants) {
     for (BenchWindow& window : variant.windows)
@@ -374,6 +372,17 @@ energy::WindowResult idle_window(Metering& metering, const char* name, double wi
     std::this_thread::sleep_for(std::chrono::duration<double>(std::min(0.1, seconds)));
   }
   return window.result();
+}
+
+}  // namespace
+
+void between_idles(BenchResult& result, Metering& metering, const std::function<void()>& measure) {
+  if (metering.active()) result.idle_before = idle_window(metering, "idle before", result.plan.window_s);
+  measure();
+  if (!metering.active()) return;
+  result.idle_after = idle_window(metering, "idle after", result.plan.window_s);
+  subtract_idle_of(result);
+  result.samplers = metering.session().costs();
 }
 
 BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,

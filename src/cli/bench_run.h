@@ -2,6 +2,7 @@
 // interval of what is measured is narrow enough or the time is over.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,9 +66,8 @@ struct BenchResult {
 
 // The parts of a measurement that do not depend on what runs. A result without windows, its plan filled in:
 BenchResult start_bench(const std::vector<Variant>& variants, Metering& metering, const BenchPlan& plan);
-// The idle machine; only with a meter.
-energy::WindowResult idle_window(Metering& metering, const char* name, double window_s);
-void subtract_idle_of(BenchResult& result);
+// Runs `measure`, with a meter between two measurements of the idle machine, which it takes off all windows.
+void between_idles(BenchResult& result, Metering& metering, const std::function<void()>& measure);
 
 // One session a variant; `metering` may be without meters.
 BenchResult run_bench(const std::vector<Variant>& variants, const std::vector<Session*>& sessions,

@@ -35,14 +35,10 @@ class TrtexecRounds {
       : trtexec_(trtexec), engines_(engines), metering_(metering), result_(result) {}
 
   void run() {
-    if (metering_.active())
-      result_.idle_before = idle_window(metering_, "idle before", result_.plan.window_s);
-    for (std::size_t i = 0; i < engines_.size(); ++i) warm_up(i);
-    rounds();
-    if (!metering_.active()) return;
-    result_.idle_after = idle_window(metering_, "idle after", result_.plan.window_s);
-    subtract_idle_of(result_);
-    result_.samplers = metering_.session().costs();
+    between_idles(result_, metering_, [&] {
+      for (std::size_t i = 0; i < engines_.size(); ++i) warm_up(i);
+      rounds();
+    });
   }
 
  private:
