@@ -6,7 +6,7 @@
 
 namespace eke::cli {
 
-void declare_accelerator(CLI::App& app, AcceleratorOptions& options) {
+void declare_accelerator(App& app, AcceleratorOptions& options) {
   std::string versions;
   for (const TensorRtVersion& version : known_tensorrt_versions())
     versions += (versions.empty() ? "" : ", ") + to_string(version);
@@ -14,7 +14,7 @@ void declare_accelerator(CLI::App& app, AcceleratorOptions& options) {
                  fmt::format("whose rules: {} (default: {})", versions, to_string(kDefaultTensorRt)))
       ->type_name("VERSION");
   app.add_option("--precision", options.precision, "of the DLA: int8 or fp16")
-      ->check(CLI::IsMember({"int8", "fp16"}))
+      ->check(one_of({"int8", "fp16"}))
       ->capture_default_str();
 }
 

@@ -1,8 +1,8 @@
 // Options of the commands that know NVIDIA's accelerators: plan, fit and export.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+#include "cli/command_line.h"
 
 #include "cli/session.h"
 #include "cli/table.h"
@@ -13,7 +13,7 @@ namespace eke::cli {
 struct AcceleratorOptions {
   std::string tensorrt, precision = "int8";
 };
-void declare_accelerator(CLI::App& app, AcceleratorOptions& options);
+void declare_accelerator(App& app, AcceleratorOptions& options);
 DlaTarget resolve_accelerator(const AcceleratorOptions& options);
 
 // "DLA 52 layers in 1 block, GPU 2 layers, 3 transitions (4.1 kB)"

@@ -244,18 +244,18 @@ int bench(const Options& options) {
   return kGood;
 }
 
-void declare_sweeps(CLI::App& command, Options& options) {
+void declare_sweeps(App& command, Options& options) {
   const std::string group = "Settings, each one value or several with commas, which are compared";
   command.add_option("--threads", options.threads, "threads to use")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 1024))
+      ->check(between(1, 1024))
       ->group(group)
       ->capture_default_str();
   command.add_option("--batch", options.batches, "where the model leaves it open")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->group(group)
       ->capture_default_str();
   command.add_option("--isa", options.isas, "instruction-set tier (default: the best)")
@@ -267,51 +267,51 @@ void declare_sweeps(CLI::App& command, Options& options) {
                   "clock of all cores in MHz, where cpufreq may be written")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1.0, 100000.0))
+      ->check(between(1.0, 100000.0))
       ->group(group);
   command.add_option("--power-mode", options.power_modes, "nvpmodel mode of a Jetson")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(0, 1000))
+      ->check(between(0, 1000))
       ->group(group);
 }
 
-void declare_duration(CLI::App& command, Options& options) {
+void declare_duration(App& command, Options& options) {
   const std::string group = "How long it measures";
   command
       .add_option("--runs", options.runs, "runs of each, and no more (default: until the interval is narrow)")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->group(group);
   command.add_option("--warmup", options.warmup, "runs before them (default: until a plateau)")
-      ->check(CLI::Range(0, 1000000))
+      ->check(between(0, 1000000))
       ->group(group);
   command
       .add_option("--window", options.window_s,
                   "seconds of a window (default: 0.2; with a meter 10, or 100 of its refreshes)")
-      ->check(CLI::Range(0.001, 3600.0))
+      ->check(between(0.001, 3600.0))
       ->group(group);
   command.add_option("--limit", options.limit_s, "seconds of each at most (default: 10; with a meter 120)")
-      ->check(CLI::Range(0.01, 86400.0))
+      ->check(between(0.01, 86400.0))
       ->group(group);
   command
       .add_option("--precision", options.precision_percent,
                   "half of the 95 % interval that is wanted, in percent")
-      ->check(CLI::Range(0.001, 100.0))
+      ->check(between(0.001, 100.0))
       ->group(group)
       ->capture_default_str();
 }
 
-void declare_scoring(CLI::App& command, TrtexecBench& options) {
+void declare_scoring(App& command, TrtexecBench& options) {
   const std::string group = "With --engine trtexec";
   command.add_option("--data", options.data, "labelled images or pairs, to score the engine on")
       ->type_name("DATA")
       ->group(group);
   command.add_option("--images", options.limit, "of them at most (0: all); each batch is a run of trtexec")
-      ->check(CLI::Range(0, 100000000))
+      ->check(between(0, 100000000))
       ->group(group)
       ->capture_default_str();
   command.add_option("--class-offset", options.class_offset, "output index of class 0")
-      ->check(CLI::Range(0, 100000))
+      ->check(between(0, 100000))
       ->group(group)
       ->capture_default_str();
   declare_preprocess(command, options.preprocess);
@@ -319,9 +319,9 @@ void declare_scoring(CLI::App& command, TrtexecBench& options) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, Action& action) {
+void add_bench(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("bench", "Measure time and energy of a model, or compare models and settings");
   command->add_option("models", options->models, "ONNX files")->required()->type_name("MODEL...");
   declare_sweeps(*command, *options);
@@ -334,12 +334,12 @@ void add_bench(CLI::App& app, Action& action) {
   declare_meters(*command, options->meters);
   command
       ->add_option("--engine", options->engine, "what runs the models: eke, or trtexec of NVIDIA's TensorRT")
-      ->check(CLI::IsMember({"eke", "trtexec"}))
+      ->check(one_of({"eke", "trtexec"}))
       ->capture_default_str();
   declare_trtexec(*command, options->trtexec.trtexec);
   declare_scoring(*command, options->trtexec);
   command->add_flag("--layers", options->layers, "time each layer too");
-  CLI::Option* json = command->add_flag("--json", options->json, "print the result as JSON, with every run");
+  Option* json = command->add_flag("--json", options->json, "print the result as JSON, with every run");
   command->add_flag("--csv", options->csv, "print the result as CSV, a line each")->excludes(json);
   declare_shapes(*command, options->shapes);
   command->footer(

@@ -26,6 +26,7 @@ void CalibrationImages::read(std::int64_t begin, std::int64_t end, std::int64_t 
     first_ = begin;
     read_ = 0;
   }
+  values_.reserve(static_cast<std::size_t>(std::max(end - first_, std::min(fit, rows_.count())) * row_size));
   values_.resize(static_cast<std::size_t>((end - first_) * row_size));
   const std::span<float> added = std::span(values_).subspan(static_cast<std::size_t>(read_ * row_size));
   rows_.read(first_ + read_, end, added);

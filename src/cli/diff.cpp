@@ -96,15 +96,15 @@ int diff(const Options& options) {
 
 }  // namespace
 
-void add_diff(CLI::App& app, Action& action) {
+void add_diff(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("diff", "Show layer by layer where a quantized model drifts from the float one");
   command->add_option("reference", options->reference, "the float model")->required()->type_name("A.onnx");
   command->add_option("test", options->test, "the model made from it")->required()->type_name("B.onnx");
   command->add_option("--data", options->data, "images")->required()->type_name("DATA");
   command->add_option("--count", options->count, "images to use, spread evenly over the data")
-      ->check(CLI::Range(1, 100000))
+      ->check(between(1, 100000))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);

@@ -143,14 +143,14 @@ int energy_command(const Options& options) {
 
 }  // namespace
 
-void add_energy(CLI::App& app, Action& action) {
+void add_energy(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("energy", "Measure the joules and the time of any command");
+  App* command = app.add_subcommand("energy", "Measure the joules and the time of any command");
   command->add_option("command", options->command, "the command and its arguments, after --")
       ->required()
       ->type_name("-- COMMAND...");
   command->add_option("--idle", options->idle_s, "seconds of idle to measure before and after (0: none)")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(between(0.0, 3600.0))
       ->capture_default_str();
   command->add_option("--output", options->output, "write the report there too, as JSON")->type_name("FILE");
   declare_meters(*command, options->meters);

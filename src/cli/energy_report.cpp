@@ -31,7 +31,7 @@ std::string scaled(double value, const char* unit) {
 
 }  // namespace
 
-void declare_meters(CLI::App& app, MeterOptions& options) {
+void declare_meters(App& app, MeterOptions& options) {
   app.add_option("--meter", options.meters,
                  "a meter of eke meters, more than once if you like; auto: the first one that is there; "
                  "none: no joules")

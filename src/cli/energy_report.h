@@ -2,11 +2,11 @@
 // its bound, its boundary and whether it was measured, recorded or estimated; what was not measured says why.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "cli/table.h"
 #include "eke/energy.h"
@@ -16,7 +16,7 @@ namespace eke::cli {
 struct MeterOptions {
   std::vector<std::string> meters = {"auto"};
 };
-void declare_meters(CLI::App& app, MeterOptions& options);
+void declare_meters(App& app, MeterOptions& options);
 
 // The meters of a command, sampled while it lives.
 class Metering {

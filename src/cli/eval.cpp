@@ -122,10 +122,9 @@ int eval(const Options& options) {
 
 }  // namespace
 
-void add_eval(CLI::App& app, Action& action) {
+void add_eval(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("eval", "Measure the accuracy of a model on labelled images or on pairs");
+  App* command = app.add_subcommand("eval", "Measure the accuracy of a model on labelled images or on pairs");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command
       ->add_option("--data", options->data,
@@ -139,7 +138,7 @@ void add_eval(CLI::App& app, Action& action) {
   command
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
-      ->check(CLI::Range(0, 100000))
+      ->check(between(0, 100000))
       ->capture_default_str();
   command
       ->add_option("--per-class", options->per_class.per_class,
@@ -150,7 +149,7 @@ void add_eval(CLI::App& app, Action& action) {
                    "with --per-class: without the first so many, which eke train trains on")
       ->type_name("N");
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);

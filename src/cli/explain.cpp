@@ -51,19 +51,19 @@ int explain(const Options& options) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, Action& action) {
+void add_explain(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("explain", "Say which layers an int8 model loses by, why, and what helps");
   command->add_option("model", options->model, "the float ONNX file")->required()->type_name("MODEL");
   command->add_option("--data", options->data, "images to calibrate on; no labels are needed")
       ->required()
       ->type_name("DATA");
   command->add_option("--count", options->count, "calibration images, spread evenly over the data")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->capture_default_str();
   command->add_option("--images", options->images, "of them: images to measure on")
-      ->check(CLI::Range(1, 100000))
+      ->check(between(1, 100000))
       ->capture_default_str();
   declare_quantization(*command, options->quantization);
   declare_common(*command, options->common);

@@ -10,6 +10,7 @@
 #include "cli/simulation.h"
 #include "onnx/onnx.h"
 #include "target/export.h"
+#include "target/trtexec.h"
 
 namespace eke::cli {
 
@@ -125,20 +126,20 @@ int run_export(const Options& options) {
 
 }  // namespace
 
-void add_export(CLI::App& app, Action& action) {
+void add_export(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  App* command = app.add_subcommand(
       "export", "Write a quantized model as TensorRT wants it: for its GPU engine or for a Jetson's DLA");
   command->add_option("model", options->model, "ONNX file with Q/DQ nodes")->required()->type_name("MODEL");
   command->add_option("--target", options->target, "tensorrt or dla")
       ->required()
-      ->check(CLI::IsMember({"tensorrt", "dla"}));
+      ->check(one_of({"tensorrt", "dla"}));
   command->add_option("-o,--output", options->output, "folder for the model, its scales and a script")
       ->required()
       ->type_name("FOLDER");
   declare_accelerator(*command, options->accelerator);
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);

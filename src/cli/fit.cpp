@@ -121,9 +121,9 @@ int run_fit(const Options& options) {
 
 }  // namespace
 
-void add_fit(CLI::App& app, Action& action) {
+void add_fit(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  App* command = app.add_subcommand(
       "fit", "Rewrite a network so that it stays on a Jetson's DLA, and check that it means the same");
   command->add_option("model", options->model, "ONNX file, not quantized")->required()->type_name("MODEL");
   command->add_option("-o,--output", options->output, "the ONNX file to write")
@@ -136,7 +136,7 @@ void add_fit(CLI::App& app, Action& action) {
   declare_accelerator(*command, options->accelerator);
   command
       ->add_option("--batch", options->shapes.batch, "where the model leaves it open; the DLA needs it fixed")
-      ->check(CLI::Range(1, 4096))
+      ->check(between(1, 4096))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);

@@ -236,14 +236,14 @@ int info(const Options& options) {
 
 }  // namespace
 
-void add_info(CLI::App& app, Action& action) {
+void add_info(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  App* command = app.add_subcommand(
       "info", "Show operators, parameters, MACs, memory, and each layer's precision and tactic");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command->add_flag("--passes", options->passes, "show what each pass changed and how long it took");
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);

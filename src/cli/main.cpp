@@ -36,9 +36,9 @@ int run(const Action& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Trains, quantizes and runs convolutional networks: ONNX in, ONNX out.", "eke");
-  app.set_version_flag("--version", std::string("eke ") + eke::version());
-  app.require_subcommand(1);
+  App app("Trains, quantizes and runs convolutional networks: ONNX in, ONNX out.", "eke");
+  app.set_version(std::string("eke ") + eke::version());
+  app.require_subcommand();
   app.footer("eke COMMAND --help explains a command, with examples.");
   Action action;
   add_new(app, action);
@@ -59,11 +59,7 @@ int main(int argc, char** argv) {
   add_report(app, action);
   add_study(app, action);
   add_recognize(app, action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kGood : kWrongUse;
-  }
+  if (const auto code = app.parse(argc, argv)) return *code;
   catch_interrupts();
   return run(action);
 }

@@ -172,19 +172,19 @@ int meters(const Options& options) {
 
 }  // namespace
 
-void add_meters(CLI::App& app, Action& action) {
+void add_meters(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("meters", "List what can measure energy here, how well, and why the rest cannot");
   command->add_option("--meter", options->meters, "list this one too, for example shelly:192.168.1.20")
       ->type_name("METER")
       ->allow_extra_args(false);
   command->add_option("--seconds", options->seconds, "time to measure the refresh of each meter")
-      ->check(CLI::Range(0.0, 600.0))
+      ->check(between(0.0, 600.0))
       ->capture_default_str();
   command->add_flag("--check", options->check, "test that twice the work takes twice the energy");
   command->add_option("--pairs", options->pairs, "with --check: how often")
-      ->check(CLI::Range(2, 1000))
+      ->check(between(2, 1000))
       ->capture_default_str();
   command
       ->add_option("--root", options->root,

@@ -92,20 +92,20 @@ int make(const Options& options) {
 
 }  // namespace
 
-void add_new(CLI::App& app, Action& action) {
+void add_new(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("new", "Make a known architecture with random weights, to train or to measure");
   command->add_option("architecture", options->architecture, "its name, as --list shows")->type_name("ARCH");
   command->add_flag("--list", options->list, "show the architectures");
   command->add_option("-o,--output", options->output, "the ONNX file (default: standard output, if piped)")
       ->type_name("FILE");
   command->add_option("--classes", options->network.classes, "outputs (default: the architecture's own)")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));
+      ->check(between(std::int64_t{1}, std::int64_t{1'000'000}));
   command->add_option("--input", options->network.input, "height and width of the input")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{8192}));
+      ->check(between(std::int64_t{1}, std::int64_t{8192}));
   command->add_option("--width", options->network.width, "times the channels of every layer")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command->add_option("--seed", options->network.seed, "of the weights")->capture_default_str();
   declare_common(*command, options->common);

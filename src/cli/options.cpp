@@ -106,9 +106,9 @@ std::string normalization_help() {
 
 }  // namespace
 
-void declare_common(CLI::App& app, CommonOptions& options, const std::string& default_threads) {
+void declare_common(App& app, CommonOptions& options, const std::string& default_threads) {
   app.add_option("--threads", options.threads, "threads to use (default: " + default_threads + ")")
-      ->check(CLI::Range(1, 1024));
+      ->check(between(1, 1024));
   app.add_flag("--json", options.json, "print the result as JSON");
 }
 
@@ -116,7 +116,7 @@ int thread_count(const CommonOptions& options) {
   return options.threads > 0 ? options.threads : usable_cores();
 }
 
-void declare_shapes(CLI::App& app, ShapeOptions& options) {
+void declare_shapes(App& app, ShapeOptions& options) {
   app.add_option("--dim", options.dims, "fix a dynamic extent by its name, for example height=224")
       ->type_name("NAME=N")
       ->allow_extra_args(false);
@@ -158,7 +158,7 @@ Graph prepare(const Graph& graph, const ShapeOptions& options, const Preprocess*
   return optimize(bind_shapes(graph, options, preprocess));
 }
 
-void declare_preprocess(CLI::App& app, PreprocessOptions& options) {
+void declare_preprocess(App& app, PreprocessOptions& options) {
   const std::string group = "How an image becomes the input (default: what the model carries)";
   const auto add = [&](const char* name, auto& value, const std::string& help, const char* type) {
     app.add_option(name, value, help)->group(group)->type_name(type);

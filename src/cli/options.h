@@ -2,10 +2,10 @@
 // the user said, and functions turn that into values of the library.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "data/preprocess.h"
 #include "graph/graph.h"
@@ -16,7 +16,7 @@ struct CommonOptions {
   int threads = 0;  // 0: all cores that the process may use
   bool json = false;
 };
-void declare_common(CLI::App& app, CommonOptions& options,
+void declare_common(App& app, CommonOptions& options,
                     const std::string& default_threads = "all cores of this process");
 int thread_count(const CommonOptions& options);
 
@@ -26,7 +26,7 @@ struct ShapeOptions {
   std::vector<std::string> shapes;  // 1x3x224x224 or NAME:1x3x224x224
   std::int64_t batch = 1;
 };
-void declare_shapes(CLI::App& app, ShapeOptions& options);
+void declare_shapes(App& app, ShapeOptions& options);
 // Types of all values known. A dynamic first extent becomes the batch, dynamic image extents the size that
 // `preprocess` gives; what stays dynamic is an error with the remedy.
 Graph bind_shapes(const Graph& graph, const ShapeOptions& options, const Preprocess* preprocess = nullptr);
@@ -40,7 +40,7 @@ struct PreprocessOptions {
   std::optional<int> pad;
   std::string labels;
 };
-void declare_preprocess(CLI::App& app, PreprocessOptions& options);
+void declare_preprocess(App& app, PreprocessOptions& options);
 // Flags over the file over the model's metadata; the size defaults to that of the model's input. Throws
 // UsageError when neither says how pixels become numbers.
 Preprocess resolve_preprocess(const PreprocessOptions& options, const Graph& graph);

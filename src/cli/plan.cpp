@@ -130,9 +130,9 @@ int run_plan(const Options& options) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, Action& action) {
+void add_plan(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  App* command = app.add_subcommand(
       "plan", "Predict which layers a Jetson's DLA will run, which fall back to the GPU, and why");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command->add_option("--target", options->target, "dla-orin")->capture_default_str();
@@ -140,7 +140,7 @@ void add_plan(CLI::App& app, Action& action) {
   command->add_option("--picture", options->picture, "write a picture of the blocks (SVG)")
       ->type_name("FILE");
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);

@@ -24,14 +24,14 @@ bool wants_equalization(const QuantizationOptions& options) {
 
 }  // namespace
 
-void declare_quantization(CLI::App& app, QuantizationOptions& options) {
+void declare_quantization(App& app, QuantizationOptions& options) {
   const std::string group = "How it is quantized";
   app.add_option("--effort", options.effort,
                  "fast: calibrate; balanced: and equalize channels where that helps; best: and learn from "
                  "the images how "
                  "each weight is rounded (seconds to minutes)")
       ->group(group)
-      ->check(CLI::IsMember({"fast", "balanced", "best"}))
+      ->check(one_of({"fast", "balanced", "best"}))
       ->capture_default_str();
   app.add_option("--calibrator", options.calibrator, "min-max, moving-average, percentile, mse or entropy")
       ->group(group)
@@ -39,7 +39,7 @@ void declare_quantization(CLI::App& app, QuantizationOptions& options) {
   app.add_option("--percentile", options.percentile,
                  "with --calibrator percentile: share of the values that stay inside")
       ->group(group)
-      ->check(CLI::Range(50.0, 100.0))
+      ->check(between(50.0, 100.0))
       ->capture_default_str();
   app.add_flag("--per-tensor", options.per_tensor,
                "one scale for all weights of a layer (default: one a channel)")
@@ -47,26 +47,26 @@ void declare_quantization(CLI::App& app, QuantizationOptions& options) {
   app.add_option("--weight-range", options.weight_range,
                  "max: the largest magnitude; mse: clipped for the least squared error")
       ->group(group)
-      ->check(CLI::IsMember({"max", "mse"}))
+      ->check(one_of({"max", "mse"}))
       ->capture_default_str();
   app.add_option("--equalize", options.equalize,
                  "scale channels between layers so that 8 bits lose less: on, off, or auto (with "
                  "--per-tensor, unless --effort fast)")
       ->group(group)
-      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->check(one_of({"auto", "on", "off"}))
       ->capture_default_str();
   app.add_flag("--keep-biases", options.keep_biases,
                "do not take the mean error of rounded weights off the biases")
       ->group(group);
   app.add_option("--activations", options.activations, "uint8 or int8")
       ->group(group)
-      ->check(CLI::IsMember({"uint8", "int8"}))
+      ->check(one_of({"uint8", "int8"}))
       ->capture_default_str();
   app.add_option("--for", options.engine,
                  "the engine that will run it: cpu; tensorrt or dla-orin, which want --activations int8 "
                  "--symmetric; what the DLA adds or joins gets one scale")
       ->group(group)
-      ->check(CLI::IsMember({kForCpu, kForTensorRt, kForDla}))
+      ->check(one_of({kForCpu, kForTensorRt, kForDla}))
       ->capture_default_str();
   app.add_flag("--symmetric", options.symmetric, "activations with their zero point in the middle")
       ->group(group);

@@ -1,9 +1,9 @@
 // How a model is quantized, as eke quantize and eke explain take it: flags, and what follows from them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "cli/calibration_images.h"
 #include "quant/equalize.h"
@@ -23,7 +23,7 @@ struct QuantizationOptions {
   bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false;
   std::vector<std::string> keep;
 };
-void declare_quantization(CLI::App& app, QuantizationOptions& options);
+void declare_quantization(App& app, QuantizationOptions& options);
 
 QuantizeOptions rewrite_options(const QuantizationOptions& options);
 CalibratorOptions calibrator_options(const QuantizationOptions& options);  // throws UsageError

@@ -199,9 +199,9 @@ int quantize(const QuantizeCommand& options) {
 
 }  // namespace
 
-void add_quantize(CLI::App& app, Action& action) {
+void add_quantize(App& app, Action& action) {
   auto options = std::make_shared<QuantizeCommand>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("quantize", "Make an int8 model from a float one and images, and say what it costs");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command
@@ -211,19 +211,19 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("--eval", options->evaluation, "evaluate on this data instead")->type_name("DATA");
   command->add_option("-o,--output", options->output, "the int8 model")->required()->type_name("FILE");
   command->add_option("--count", options->count, "calibration images, spread evenly over the data")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->capture_default_str();
   command->add_option("--limit", options->limit, "evaluation images at most (0: all)")
-      ->check(CLI::Range(0, 100000000))
+      ->check(between(0, 100000000))
       ->capture_default_str();
   declare_quantization(*command, options->quantization);
   command
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
-      ->check(CLI::Range(0, 100000))
+      ->check(between(0, 100000))
       ->capture_default_str();
   command->add_option("--runs", options->runs, "runs of each model for the latency")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->capture_default_str();
   command->add_flag(
       "--no-explain", options->no_explain,

@@ -147,9 +147,9 @@ int recognize(const Options& options) {
 
 }  // namespace
 
-void add_recognize(CLI::App& app, Action& action) {
+void add_recognize(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("recognize", "Say which person of a gallery an image shows");
+  App* command = app.add_subcommand("recognize", "Say which person of a gallery an image shows");
   command->add_option("model", options->model, "ONNX file whose first output is an embedding")
       ->required()
       ->type_name("MODEL");
@@ -159,16 +159,16 @@ void add_recognize(CLI::App& app, Action& action) {
   command->add_option("images", options->images, "images, or folders of them")
       ->required()
       ->type_name("IMAGE...");
-  CLI::Option* threshold =
+  Option* threshold =
       command
           ->add_option("--threshold", options->threshold, "score from which on a face counts as recognized")
-          ->check(CLI::Range(-1.0, 1.0));
+          ->check(between(-1.0, 1.0));
   command
       ->add_option("--eval", options->evaluation, "take the threshold that eke eval --json printed for pairs")
       ->type_name("FILE")
       ->excludes(threshold);
   command->add_option("--top", options->top, "persons to show")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_shapes(*command, options->shapes);

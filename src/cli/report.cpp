@@ -82,10 +82,9 @@ int report(const Options& options) {
 
 }  // namespace
 
-void add_report(CLI::App& app, Action& action) {
+void add_report(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("report", "Show the results of other commands as one page, or as text");
+  App* command = app.add_subcommand("report", "Show the results of other commands as one page, or as text");
   command
       ->add_option("results", options->results,
                    "what commands printed with --json: files, or folders of them")
@@ -96,7 +95,7 @@ void add_report(CLI::App& app, Action& action) {
   command
       ->add_option("--format", options->format,
                    "html, markdown, csv, json or text (default: as the file is called)")
-      ->check(CLI::IsMember({"html", "markdown", "csv", "json", "text"}));
+      ->check(one_of({"html", "markdown", "csv", "json", "text"}));
   command->add_option("--title", options->title, "heading of the report")->capture_default_str();
   command->add_flag("--json", options->json, "the same as --format json");
   command->footer(

@@ -217,10 +217,9 @@ int run(const Options& options) {
 
 }  // namespace
 
-void add_run(CLI::App& app, Action& action) {
+void add_run(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("run", "Run images through a model: classes, embeddings or raw outputs");
+  App* command = app.add_subcommand("run", "Run images through a model: classes, embeddings or raw outputs");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command
       ->add_option("inputs", options->inputs,
@@ -228,11 +227,11 @@ void add_run(CLI::App& app, Action& action) {
       ->required()
       ->type_name("INPUT...");
   command->add_option("--top", options->top, "classes to show")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->capture_default_str();
-  CLI::Option* embedding =
+  Option* embedding =
       command->add_flag("--embedding", options->embedding, "print the whole first output of each image");
-  CLI::Option* raw =
+  Option* raw =
       command->add_option("--raw", options->raw, "write every output as an .npy file into this folder")
           ->type_name("FOLDER")
           ->excludes(embedding);
@@ -241,7 +240,7 @@ void add_run(CLI::App& app, Action& action) {
                  "with --raw: also write the prepared images as input.npy, for other engines")
       ->needs(raw);
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);

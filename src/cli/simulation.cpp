@@ -33,11 +33,11 @@ Graph quantized(const Graph& graph, const SimulationOptions& options, const Prep
 
 }  // namespace
 
-void declare_simulation(CLI::App& app, SimulationOptions& options) {
+void declare_simulation(App& app, SimulationOptions& options) {
   const std::string group = "Simulation of other engines";
   app.add_option("--as", options.as,
                  "compute as what 'eke export' writes does on: tensorrt (the GPU) or dla-orin")
-      ->check(CLI::IsMember({"tensorrt", "dla-orin"}))
+      ->check(one_of({"tensorrt", "dla-orin"}))
       ->group(group);
   app.add_option("--tensorrt", options.tensorrt,
                  fmt::format("with --as: whose rules (default: {})", to_string(kDefaultTensorRt)))
@@ -48,7 +48,7 @@ void declare_simulation(CLI::App& app, SimulationOptions& options) {
       ->type_name("DATA")
       ->group(group);
   app.add_option("--count", options.count, "calibration images, spread evenly over the data")
-      ->check(CLI::Range(1, 1000000))
+      ->check(between(1, 1000000))
       ->group(group)
       ->capture_default_str();
 }

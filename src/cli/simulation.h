@@ -1,9 +1,9 @@
 // The option --as: a model computes as another engine would, after the export to it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "base/threads.h"
 #include "cli/options.h"
@@ -17,7 +17,7 @@ struct SimulationOptions {
   std::string as, tensorrt, calibration;
   std::int64_t count = 100;
 };
-void declare_simulation(CLI::App& app, SimulationOptions& options);
+void declare_simulation(App& app, SimulationOptions& options);
 
 // Shapes bound and simplified: what a Session compiles. With --as it is the arithmetic of that engine; a float model is
 // quantized to symmetric int8 first, on the calibration data. Throws UsageError where flags contradict each other or

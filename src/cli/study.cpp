@@ -199,10 +199,10 @@ int merge(const MergeOptions& options) {
 
 }  // namespace
 
-void add_study(CLI::App& app, Action& action) {
+void add_study(App& app, Action& action) {
   auto options = std::make_shared<Options>();
   auto merging = std::make_shared<MergeOptions>();
-  CLI::App* command = app.add_subcommand(
+  App* command = app.add_subcommand(
       "study",
       "Quantize, evaluate and benchmark networks in all combinations, and report; goes on where it stopped");
   command
@@ -220,12 +220,12 @@ void add_study(CLI::App& app, Action& action) {
   command
       ->add_option("--max-drop", options->limits.max_drop,
                    "accuracy that a shipped variant may lose, in points")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(between(0.0, 100.0))
       ->capture_default_str();
   command
       ->add_option("--max-latency", options->limits.max_latency_ms,
                    "latency that it may take, in ms (default: any)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command->add_flag("--json", options->json, "print the report as JSON");
   command->footer(
       "FILE is an object:\n"
@@ -254,10 +254,9 @@ void add_study(CLI::App& app, Action& action) {
       "  eke study study.json -o results --max-drop 1\n"
       "  eke study merge orin/study.json laptop/study.json -o devices.html");
   command->callback([options, &action, command] {
-    if (command->get_subcommands().empty()) action = [options] { return study_command(*options); };
+    if (!command->has_subcommand()) action = [options] { return study_command(*options); };
   });
-  CLI::App* merge_command =
-      command->add_subcommand("merge", "Put the studies of several devices into one report");
+  App* merge_command = command->add_subcommand("merge", "Put the studies of several devices into one report");
   merge_command->add_option("results", merging->results, "study.json files, or folders of studies")
       ->required()
       ->type_name("STUDY...");

@@ -373,11 +373,11 @@ int train(const Options& options) {
   return kGood;
 }
 
-void declare_data(CLI::App& app, Options& options) {
+void declare_data(App& app, Options& options) {
   const std::string group = "Data";
   app.add_option("--validation", options.validation, "part of each class that validates, chosen by the seed")
       ->group(group)
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(between(0.0, 0.9))
       ->capture_default_str();
   app.add_option("--eval", options.evaluation, "validate on this data instead")
       ->group(group)
@@ -392,25 +392,25 @@ void declare_data(CLI::App& app, Options& options) {
       ->type_name("N");
   app.add_option("--seed", options.seed, "decides splits, order and augmentation")
       ->group(group)
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
 }
 
-void declare_head(CLI::App& app, Options& options) {
+void declare_head(App& app, Options& options) {
   const std::string group = "The new head, on the frozen network";
   app.add_option("--head", options.head, "linear, ridge, centroid or arcface")
       ->group(group)
       ->capture_default_str();
   app.add_option("--penalty", options.penalty, "of linear: weight decay; of ridge: the penalty (0: chosen)")
       ->group(group)
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_option("--features-at", options.features_at, "value that the head reads (default: found)")
       ->group(group)
       ->type_name("VALUE");
   app.add_option("--backbone", options.backbone, "computes the features in int8 or float")
       ->group(group)
-      ->check(CLI::IsMember({"int8", "float"}))
+      ->check(one_of({"int8", "float"}))
       ->capture_default_str();
   app.add_option("--features", options.feature_file,
                  "keeps the features for the next time (default: OUTPUT.features; none: nowhere)")
@@ -423,9 +423,9 @@ void declare_head(CLI::App& app, Options& options) {
 
 }  // namespace
 
-void add_train(CLI::App& app, Action& action) {
+void add_train(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("train", "Teach a network new classes, or train one from scratch");
+  App* command = app.add_subcommand("train", "Teach a network new classes, or train one from scratch");
   command->add_option("model", options->model, "ONNX file (default: standard input)")->type_name("MODEL");
   command->add_option("--data", options->data, "a folder per class, a CSV of file,class, or IDX files")
       ->required()

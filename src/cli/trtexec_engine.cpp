@@ -135,12 +135,12 @@ TrtexecRun run_of(const BuiltEngine& engine) {
 
 }  // namespace
 
-void declare_trtexec(CLI::App& app, TrtexecOptions& options) {
+void declare_trtexec(App& app, TrtexecOptions& options) {
   const std::string group = "With --engine trtexec";
   app.add_option("--device", options.devices, "gpu or dla, or both, which are compared")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"gpu", "dla"}))
+      ->check(one_of({"gpu", "dla"}))
       ->group(group)
       ->capture_default_str();
   app.add_option("--tensorrt", options.tensorrt,
@@ -148,7 +148,7 @@ void declare_trtexec(CLI::App& app, TrtexecOptions& options) {
       ->type_name("VERSION")
       ->group(group);
   app.add_option("--dla-core", options.dla_core, "which DLA")
-      ->check(CLI::Range(0, 15))
+      ->check(between(0, 15))
       ->group(group)
       ->capture_default_str();
   app.add_flag("--no-fallback", options.no_fallback, "an engine with a layer that the DLA lacks is not built")

@@ -1,12 +1,12 @@
 // Networks as engines of TensorRT on this machine: exported, built, run and scored through the installed trtexec.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "cli/evaluate.h"
 #include "cli/options.h"
@@ -22,7 +22,7 @@ struct TrtexecOptions {
   int dla_core = 0;
   bool no_fallback = false;
 };
-void declare_trtexec(CLI::App& app, TrtexecOptions& options);
+void declare_trtexec(App& app, TrtexecOptions& options);
 
 // The program, its version and the folder of its files, which goes with this unless the user wants to keep it.
 class Trtexec {

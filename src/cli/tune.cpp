@@ -291,37 +291,37 @@ int tune(const Options& options) {
 
 }  // namespace
 
-void add_tune(CLI::App& app, Action& action) {
+void add_tune(App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  App* command =
       app.add_subcommand("tune", "Choose tactics, threads and clock by what they cost on this machine");
   command->add_option("model", options->model, "ONNX file")->required()->type_name("MODEL");
   command->add_option("-o,--output", options->output, "the tuning (default: MODEL.tuning.json)")
       ->type_name("FILE");
   command->add_option("--objective", options->objective, "what is to be least: latency or energy")
-      ->check(CLI::IsMember({"latency", "energy"}))
+      ->check(one_of({"latency", "energy"}))
       ->capture_default_str();
   command
       ->add_option("--threads", options->threads,
                    "thread counts to tune for and to compare (default: 1 and all cores of this process)")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 1024));
+      ->check(between(1, 1024));
   command
       ->add_option("--freq", options->frequencies_mhz,
                    "clocks in MHz to compare, where cpufreq may be written (default: as it is)")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1.0, 100000.0));
+      ->check(between(1.0, 100000.0));
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
-      ->check(CLI::Range(1, 65536))
+      ->check(between(1, 65536))
       ->capture_default_str();
   command
       ->add_option("--window", options->window_s,
                    "seconds of a window (default: 0.1; by energy 1, or 100 refreshes of the meter)")
-      ->check(CLI::Range(0.001, 3600.0));
+      ->check(between(0.001, 3600.0));
   command->add_option("--rounds", options->rounds, "windows of each in a comparison")
-      ->check(CLI::Range(3, 1000))
+      ->check(between(3, 1000))
       ->capture_default_str();
   declare_meters(*command, options->meters);
   command->add_option("--domain", options->domain, "by energy: of this domain, where a meter has no total")

@@ -27,7 +27,7 @@ void check_belongs(const Tuning& tuning, const Tuning& here) {
 
 }  // namespace
 
-void declare_tuned(CLI::App& app, std::string& file) {
+void declare_tuned(App& app, std::string& file) {
   app.add_option("--tuning", file, "take the tactics that eke tune found for this model on this machine")
       ->type_name("FILE");
 }

@@ -1,8 +1,8 @@
 // What eke tune found out, as other commands take it: a file that belongs to one model and one machine.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+#include "cli/command_line.h"
 
 #include "cli/options.h"
 #include "cli/session.h"
@@ -11,7 +11,7 @@
 
 namespace eke::cli {
 
-void declare_tuned(CLI::App& app, std::string& file);
+void declare_tuned(App& app, std::string& file);
 
 // An empty tuning of this model on this machine by this build.
 Tuning new_tuning(const Model& model);

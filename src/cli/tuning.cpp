@@ -132,38 +132,38 @@ class TrainProgress {
 
 }  // namespace
 
-void declare_tuning(CLI::App& app, TuningOptions& options) {
+void declare_tuning(App& app, TuningOptions& options) {
   const std::string group = "Fine-tuning";
   const auto add = [&](const char* name, auto& value, const std::string& help) {
     return app.add_option(name, value, help)->group(group)->capture_default_str();
   };
   add("--epochs", options.epochs, "over the training images (default 20; 0: the head alone; with --qat 10)")
-      ->check(CLI::Range(0, 100000));
+      ->check(between(0, 100000));
   add("--freeze", options.freeze, "backbone: the head alone, as --epochs 0; none")
-      ->check(CLI::IsMember({"none", "backbone"}));
+      ->check(one_of({"none", "backbone"}));
   add("--augment", options.augmentation,
       "none, or of flip, crop=, shift=, rotation=, colour=, erase= with strengths");
   app.add_flag("--balance", options.balance, "each class as often as the largest")->group(group);
   add("--unfreeze-from", options.unfreeze_from, "train the nodes from this one on (default: all)")
       ->type_name("NODE");
-  add("--batch", options.batch, "images a step")->check(CLI::Range(1, 65536));
+  add("--batch", options.batch, "images a step")->check(between(1, 65536));
   add("--optimizer", options.optimizer, "sgd (momentum 0.9, Nesterov), adam or adamw")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw"}));
+      ->check(one_of({"sgd", "adam", "adamw"}));
   add("--rate", options.rate,
       "the highest learning rate (0: 0.05 of sgd, 0.001 of adam; with --qat 0.0002, 0.00005)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add("--backbone-rate", options.backbone_rate, "factor on the rate of all but the head")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add("--schedule", options.schedule, "cosine, step or constant");
-  add("--warm-up", options.warm_up, "epochs in which the rate rises")->check(CLI::NonNegativeNumber);
+  add("--warm-up", options.warm_up, "epochs in which the rate rises")->check(not_negative());
   add("--weight-decay", options.weight_decay, "of weights, not of biases and normalizations")
-      ->check(CLI::NonNegativeNumber);
-  add("--label-smoothing", options.smoothing, "in 0 to 1")->check(CLI::Range(0.0, 0.9));
-  add("--clip", options.clip, "longest gradient (0: any)")->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
+  add("--label-smoothing", options.smoothing, "in 0 to 1")->check(between(0.0, 0.9));
+  add("--clip", options.clip, "longest gradient (0: any)")->check(not_negative());
   add("--average", options.average, "decay of a moving average of the weights, as 0.999 (0: none)")
-      ->check(CLI::Range(0.0, 0.999999));
+      ->check(between(0.0, 0.999999));
   add("--patience", options.patience, "stop after so many epochs without a better validation (0: never)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   app.add_flag("--freeze-statistics", options.freeze_statistics,
                "keep the running statistics of BatchNormalization")
       ->group(group);
@@ -172,7 +172,7 @@ void declare_tuning(CLI::App& app, TuningOptions& options) {
       ->type_name("SIZE");
   app.add_flag("--resume", options.resume, "go on from OUTPUT.checkpoint, where there is one")->group(group);
   add("--checkpoint-every", options.checkpoint_seconds, "seconds between checkpoints, besides one an epoch")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
 }
 
 void check_tuning(const TuningOptions& options) {
@@ -193,7 +193,7 @@ void check_tuning(const TuningOptions& options) {
 
 std::string checkpoint_path(const std::string& output) { return output + ".checkpoint"; }
 
-void declare_quant_aware(CLI::App& app, TuningOptions& options) {
+void declare_quant_aware(App& app, TuningOptions& options) {
   const std::string group = "Quantization-aware training, from a trained float model";
   app.add_flag("--qat", options.quantized,
                "train the quantized form; the output is int8, and never worse than quantization alone")
@@ -206,7 +206,7 @@ void declare_quant_aware(CLI::App& app, TuningOptions& options) {
   app.add_option("--distill", options.distill,
                  "share of the loss that compares with the float model's answers, in 0 to 1")
       ->group(group)
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0.0, 1.0))
       ->capture_default_str();
 }
 

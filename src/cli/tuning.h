@@ -1,10 +1,10 @@
 // The options of fine-tuning, and the loop with its progress on standard error.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include "cli/command_line.h"
 
 #include "base/threads.h"
 #include "cli/energy_report.h"
@@ -34,8 +34,8 @@ struct TuningOptions {
   std::int64_t epoch_count() const { return epochs.value_or(quantized ? 10 : 20); }
   bool asked() const { return !quantized && epoch_count() > 0 && freeze != "backbone"; }
 };
-void declare_tuning(CLI::App& app, TuningOptions& options);
-void declare_quant_aware(CLI::App& app, TuningOptions& options);
+void declare_tuning(App& app, TuningOptions& options);
+void declare_quant_aware(App& app, TuningOptions& options);
 // Throws UsageError for what cannot be understood.
 void check_tuning(const TuningOptions& options);
 

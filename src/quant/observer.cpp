@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <utility>
 
 #include "base/error.h"
 
@@ -78,7 +79,7 @@ NonFinite first_nonfinite(std::span<const float> values, std::int64_t per_image,
 double Histogram::bin_width() const noexcept { return std::ldexp(1.0, exponent_); }
 
 void Histogram::grow_to(int exponent) {
-  counts_.resize(2 * kSide);
+  counts_.resize(2 * kSide + kZeroPlaces);
   if (exponent <= exponent_) return;
   const int shift = std::min(exponent - exponent_, 31);
   std::vector<std::uint64_t> joined(counts_.size());
@@ -100,11 +101,15 @@ void Histogram::add(std::span<const float> values, float magnitude) {
     for (std::size_t i = 0; i < n; ++i) {
       const float x = values[i] * per_width;  // exact: a power of two
       const auto whole = static_cast<std::int32_t>(x);
-      bins[i] = whole - (static_cast<float>(whole) > x);
+      const std::int32_t bin = whole - (static_cast<float>(whole) > x);
+      const std::int32_t place = kSide + static_cast<std::int32_t>(i % kZeroPlaces);
+      bins[i] = x == 0.0f ? place : bin;
     }
     for (std::size_t i = 0; i < n; ++i) ++zero_bin[bins[i]];
     values = values.subspan(n);
   }
+  for (int place = kSide; place < kSide + kZeroPlaces; ++place)
+    *zero_bin += std::exchange(zero_bin[place], 0);
 }
 
 void Histogram::merge(const Histogram& other) {
@@ -122,10 +127,12 @@ void Observer::observe(std::span<const float> values, std::int64_t per_image, co
   if (found_nonfinite_) return;
   const Blocks blocks{static_cast<std::int64_t>(values.size()) / per_image, per_image};
   std::vector<BlockStats> stats(static_cast<std::size_t>(blocks.count()));
+  // The first range counts in the histogram itself, the others in their own, merged afterwards.
   std::vector<Histogram> parts(with_histogram_ ? static_cast<std::size_t>(threads.count()) : 0);
   std::atomic<std::size_t> next_part = 0;
   threads.for_ranges(stats.size(), [&](std::size_t begin, std::size_t end) {
-    Histogram* const part = with_histogram_ ? &parts[next_part++] : nullptr;
+    const std::size_t index = next_part++;
+    Histogram* const part = !with_histogram_ ? nullptr : index == 0 ? &histogram_ : &parts[index];
     for (std::size_t i = begin; i < end; ++i) {
       const auto block = blocks.block(values, static_cast<std::int64_t>(i));
       stats[i] = scan(block);
@@ -137,8 +144,7 @@ void Observer::observe(std::span<const float> values, std::int64_t per_image, co
     nonfinite_ = first_nonfinite(values, per_image, images_);
     return;
   }
-  for (std::size_t part = 0; part < std::min(parts.size(), next_part.load()); ++part)
-    histogram_.merge(parts[part]);
+  for (const Histogram& part : parts) histogram_.merge(part);
   const auto per_image_blocks = static_cast<std::size_t>(blocks.per_image_blocks());
   for (std::size_t i = 0; i < stats.size(); i += per_image_blocks) {
     Range image{stats[i].lo, stats[i].hi};

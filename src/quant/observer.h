@@ -45,6 +45,9 @@ class Histogram {
   void grow_to(int exponent);
 
   static constexpr int kMinExponent = -100;
+  // Zeros, of which there are many, are counted in turns in so many places after the bins while add() runs: one
+  // place would make each increment wait for the one before it.
+  static constexpr int kZeroPlaces = 16;
   int exponent_ = kMinExponent;        // bins are 2^exponent_ wide
   std::vector<std::uint64_t> counts_;  // empty before the first value
 };

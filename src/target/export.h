@@ -41,9 +41,6 @@ DlaExport export_dla(const Graph& graph, const DlaTarget& target);
 // network lacks, which are listed. TensorRT would leave it aside without a word.
 void check_cache(const CalibrationCache& cache, const Graph& graph, const TensorRtVersion& version);
 
-// "layer:fp16,layer:fp16" for --layerPrecisions.
-std::string layer_precisions(const std::vector<std::string>& fp16_layers);
-
 // A shell script that builds and times the engine with trtexec. Files lie beside it. The DLA gets --allowGPUFallback even
 // where every layer stays: the GPU converts inputs and outputs to the DLA's formats (NVIDIA/TensorRT issue 3438).
 struct ScriptFiles {

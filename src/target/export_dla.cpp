@@ -138,12 +138,6 @@ void check_cache(const CalibrationCache& cache, const Graph& graph, const Tensor
         count > kMostShown ? fmt::format(" and {} more that this one lacks", count - kMostShown) : "");
 }
 
-std::string layer_precisions(const std::vector<std::string>& fp16_layers) {
-  std::string text;
-  for (const std::string& layer : fp16_layers) text += (text.empty() ? "" : ",") + layer + ":fp16";
-  return text;
-}
-
 std::string trtexec_script(const ScriptFiles& files, const TensorRtVersion& version, bool dla) {
   std::string script = fmt::format(
       "#!/bin/sh\n# Builds an engine of TensorRT {} from {}{} and times it.\n# TRTEXEC names another "

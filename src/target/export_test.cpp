@@ -1,4 +1,5 @@
 #include "target/export.h"
+#include "target/trtexec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

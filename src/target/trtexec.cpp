@@ -9,7 +9,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "target/export.h"
 
 namespace eke {
 namespace {
@@ -221,6 +220,12 @@ void add_file(std::vector<std::string>& arguments, const char* flag, const std::
 }
 
 }  // namespace
+
+std::string layer_precisions(const std::vector<std::string>& fp16_layers) {
+  std::string text;
+  for (const std::string& layer : fp16_layers) text += (text.empty() ? "" : ",") + layer + ":fp16";
+  return text;
+}
 
 std::vector<std::string> trtexec_build(const TrtexecBuild& build, const TensorRtVersion& version) {
   std::vector<std::string> arguments{"--onnx=" + build.onnx, "--saveEngine=" + build.engine,

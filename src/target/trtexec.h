@@ -16,6 +16,9 @@ namespace eke {
 
 // --- command lines -----------------------------------------------------------------------------------------
 
+// "layer:fp16,layer:fp16" for --layerPrecisions.
+std::string layer_precisions(const std::vector<std::string>& fp16_layers);
+
 struct TrtexecBuild {
   std::string onnx, engine, cache;       // cache: "" where there is none
   std::vector<std::string> fp16_layers;  // for --layerPrecisions
