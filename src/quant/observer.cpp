@@ -102,8 +102,9 @@ void Histogram::add(std::span<const float> values, float magnitude) {
       const float x = values[i] * per_width;  // exact: a power of two
       const auto whole = static_cast<std::int32_t>(x);
       const std::int32_t bin = whole - (static_cast<float>(whole) > x);
-      const std::int32_t place = kSide + static_cast<std::int32_t>(i % kZeroPlaces);
-      bins[i] = x == 0.0f ? place : bin;
+      // Integers, since compilers vectorize no choice by a comparison of floats; the sign bit is shifted out.
+      const std::int32_t is_zero = -static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(x) << 1 == 0);
+      bins[i] = bin + (is_zero & (kSide + (static_cast<std::int32_t>(i) & (kZeroPlaces - 1))));
     }
     for (std::size_t i = 0; i < n; ++i) ++zero_bin[bins[i]];
     values = values.subspan(n);
