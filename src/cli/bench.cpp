@@ -99,6 +99,7 @@ Json layers_json(const std::vector<LayerTime>& layers) {
   for (const LayerTime& layer : layers) {
     json.push_back({{"name", layer.step->name},
                     {"operator", layer.step->op},
+                    {"precision", to_string(layer.step->type.dtype)},
                     {"tactic", layer.step->tactic},
                     {"least_ms", layer.least_ms},
                     {"median_ms", layer.median_ms},

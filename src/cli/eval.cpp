@@ -1,6 +1,7 @@
 // eke eval: the accuracy of a model on labelled images or on pairs.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/command.h"
@@ -9,6 +10,7 @@
 #include "cli/provenance.h"
 #include "cli/simulation.h"
 #include "cli/tuned.h"
+#include "cli/worst_images.h"
 #include "data/split.h"
 
 namespace eke::cli {
@@ -23,6 +25,7 @@ struct Options {
   MeterOptions meters;
   SimulationOptions simulation;
   int class_offset = 0;
+  std::size_t worst = 0;
   PerClass per_class;
 };
 
@@ -44,6 +47,15 @@ Json wrong_json(const Classification& c, const Dataset& data, int class_offset) 
                       {"class", data.samples()[i].label},
                       {"predicted", c.predictions()[i] - class_offset}});
   return list;
+}
+
+int class_of(const Dataset& data, std::int64_t row) {
+  return data.samples()[static_cast<std::size_t>(row)].label;
+}
+
+// How far the best score is above that of the image's class.
+float miss_of(const std::vector<float>& scores, int label) {
+  return *std::ranges::max_element(scores) - scores.at(static_cast<std::size_t>(label));
 }
 
 std::string simulation_text(const Simulation& simulation) {
@@ -81,8 +93,11 @@ int eval(const Options& options) {
   if (other) sessions.push_back(&*other);
   Metering metering(options.meters);
   std::optional<energy::Window> window = metering.begin("evaluation");
+  std::vector<float> misses;
   for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating", [&](const RowDone& done) {
-    scorer.add(done.row, session.output_row(0, done.in_batch));
+    const std::vector<float> output = session.output_row(0, done.in_batch);
+    scorer.add(done.row, output);
+    if (data.has_labels()) misses.push_back(miss_of(output, class_of(data, done.row) + options.class_offset));
     if (other) other_scorer.add(done.row, other->output_row(0, done.in_batch));
   });
   const EnergyOf energy = finish(metering, window);
@@ -105,7 +120,11 @@ int eval(const Options& options) {
     }
     json["energy"] = energy_json(energy, images, "image");
     json["classes"] = labels;
-    if (scores.classification) json["wrong"] = wrong_json(*scores.classification, data, options.class_offset);
+    if (scores.classification) {
+      json["wrong"] = wrong_json(*scores.classification, data, options.class_offset);
+      if (options.worst > 0)
+        json["worst"] = worst_json(*scores.classification, misses, data, options.class_offset, options.worst);
+    }
     print_json(with_provenance("eval", std::move(json)));
   } else {
     print(fmt::format("{} on {} images of {}\n", options.model, data.size(), options.data));
@@ -148,6 +167,11 @@ void add_eval(App& app, Action& action) {
       ->add_option("--train-per-class", options->per_class.train_per_class,
                    "with --per-class: without the first so many, which eke train trains on")
       ->type_name("N");
+  command
+      ->add_option("--worst", options->worst,
+                   "with --json: small pictures of so many images that it got most wrong")
+      ->check(between(0, 1000))
+      ->capture_default_str();
   command->add_option("--batch", options->shapes.batch, "where the model leaves it open")
       ->check(between(1, 65536))
       ->capture_default_str();

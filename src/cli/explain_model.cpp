@@ -405,6 +405,22 @@ Json to_json(const Explanation& e) {
   return json;
 }
 
+Json ranges_json(const Ranges& ranges) {
+  Json list = Json::array();
+  for (const auto& [name, range] : ranges) {
+    if (range.range.lo == range.range.hi) continue;
+    Json entry{{"tensor", name},
+               {"seen", {range.seen.lo, range.seen.hi}},
+               {"range", {range.range.lo, range.range.hi}},
+               {"history", Json::array()}};
+    for (const RangeAfter& after : range.history)
+      entry["history"].push_back(
+          {{"images", after.images}, {"low", after.range.lo}, {"high", after.range.hi}});
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 std::string culprits_text(const Explanation& e, std::size_t most) {
   std::string text = fmt::format(
       "signal to noise of the output over {} images: {} dB; with weights alone in int8 {} dB, with "

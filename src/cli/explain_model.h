@@ -58,6 +58,8 @@ Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& wh
                           bool short_form, const Threads& threads);
 
 Json to_json(const Explanation& explanation);
+// Each range that calibration chose, and what it was after fewer images.
+Json ranges_json(const Ranges& ranges);
 std::string culprits_text(const Explanation& explanation, std::size_t most);
 std::string explanation_text(const Explanation& explanation);
 

@@ -1,10 +1,14 @@
 #include "cli/progress.h"
 
 #include <fmt/core.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+
+#include "cli/child_progress.h"
 
 namespace eke::cli {
 
@@ -13,6 +17,18 @@ namespace {
 volatile std::sig_atomic_t interrupted = 0;
 
 void on_interrupt(int) { interrupted = 1; }
+
+bool is_for_parent() noexcept {
+  static const bool given = std::getenv(kProgressForParent) != nullptr;
+  return given;
+}
+
+// A line that is wider than the terminal could not be rewritten.
+std::string cut_to_terminal(const std::string& text) {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return text;
+  return text.substr(0, static_cast<std::size_t>(size.ws_col) - 1);
+}
 
 }  // namespace
 
@@ -29,8 +45,10 @@ void catch_interrupts() noexcept {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+bool was_interrupted() noexcept { return interrupted != 0; }
+
 void throw_if_interrupted() {
-  if (interrupted != 0) throw Interrupted();
+  if (was_interrupted()) throw Interrupted();
 }
 
 Progress::Progress(std::string label, std::int64_t total)
@@ -55,10 +73,13 @@ void Progress::update(std::int64_t done) {
 void Progress::show(const std::string& text) {
   const auto now = Clock::now();
   if (now < next_) return;
-  std::fputs((terminal_ ? "\r" + text + "\033[K" : text + "\n").c_str(), stderr);
+  const std::string line = terminal_         ? "\r" + cut_to_terminal(text) + "\033[K"
+                           : is_for_parent() ? text + "\r"
+                                             : text + "\n";
+  std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
   shown_ = true;
-  next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000));
+  next_ = now + std::chrono::milliseconds(terminal_ || is_for_parent() ? 200 : 10000);
 }
 
 void Progress::finish(const std::string& text) {

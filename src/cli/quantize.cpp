@@ -160,6 +160,7 @@ int quantize(const QuantizeCommand& options) {
   result.equalized = std::move(prepared.equalized);
   result.calibration =
       check_calibration(*result.images.calibration, images.duplicates().size(), prepared.ranges);
+  result.ranges = ranges_json(prepared.ranges);
   result.report = quantized.report;
   if (!options.no_explain) {
     result.explanation =

@@ -207,6 +207,7 @@ Json report_json(const QuantizeResult& r) {
           std::isfinite(layer.weight_sqnr_db) ? Json(layer.weight_sqnr_db) : Json(nullptr)}});
   }
   if (r.explanation) json["explanation"] = to_json(*r.explanation);
+  json["ranges"] = r.ranges;
   json["equalized"] = Json::array();
   for (const EqualizedLayers& layers : r.equalized) {
     json["equalized"].push_back({{"nodes", layers.nodes},

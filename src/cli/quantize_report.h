@@ -63,6 +63,7 @@ struct QuantizeResult {
   std::vector<EqualizedLayers> equalized = {};
   std::vector<LearnedLayer> learned = {};
   CalibrationCheck calibration = {};
+  Json ranges = {};                                       // of calibration
   std::optional<Explanation> explanation = std::nullopt;  // its short form
   QuantizeImages images;
   std::optional<Comparison> comparison = std::nullopt;

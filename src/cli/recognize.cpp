@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "base/file.h"
@@ -68,15 +69,38 @@ std::vector<Person> people_of(Session& session, const Dataset& gallery, const Pr
   return people;
 }
 
-// What --threshold says, else the threshold that eke eval found on pairs.
+// What eke eval found on pairs with this model: its result, or the cell of a study that evaluated it. A study calls a
+// model by its file, and one that it was given "NAME.float".
+const Json* verification_of(const Json& json, const std::string& model) {
+  if (!json.is_object()) return nullptr;
+  const std::string stem = std::filesystem::path(model).stem().string();
+  if (const auto cells = json.find("cells"); cells != json.end() && cells->is_array()) {
+    for (const Json& cell : *cells) {
+      const std::string name =
+          cell.is_object() && cell.value("command", "") == "eval" ? cell.value("model", "") : "";
+      const bool evaluated = !name.empty() && (name == stem || name == stem + ".float");
+      if (evaluated) return verification_of(cell, model);
+    }
+    return nullptr;
+  }
+  const auto verification = json.find("verification");
+  const bool has = verification != json.end() && verification->is_object() &&
+                   verification->contains("threshold") && (*verification)["threshold"].is_number();
+  return has ? &*verification : nullptr;
+}
+
+// What --threshold says, else the threshold that was found on pairs.
 std::optional<float> threshold_of(const Options& options) {
   if (options.threshold || options.evaluation.empty()) return options.threshold;
-  const Json json = Json::parse(read_file(options.evaluation, kMaxResultBytes), nullptr, false);
-  const bool has = json.is_object() && json.contains("verification") && json["verification"].is_object() &&
-                   json["verification"].contains("threshold") &&
-                   json["verification"]["threshold"].is_number();
-  check(has, "'{}' holds no threshold: give what eke eval --json printed for pairs", options.evaluation);
-  return json["verification"]["threshold"].get<float>();
+  std::filesystem::path file = options.evaluation;
+  if (std::filesystem::is_directory(file)) file /= "study.json";
+  const Json json = Json::parse(read_file(file.string(), kMaxResultBytes), nullptr, false);
+  const Json* verification = verification_of(json, options.model);
+  check(verification != nullptr,
+        "'{}' holds no threshold for '{}': give what eke eval --json printed for pairs, or a study whose "
+        "'evaluation' is a CSV of pairs",
+        file.string(), options.model);
+  return (*verification)["threshold"].get<float>();
 }
 
 struct Match {
@@ -164,7 +188,9 @@ void add_recognize(App& app, Action& action) {
           ->add_option("--threshold", options->threshold, "score from which on a face counts as recognized")
           ->check(between(-1.0, 1.0));
   command
-      ->add_option("--eval", options->evaluation, "take the threshold that eke eval --json printed for pairs")
+      ->add_option(
+          "--eval", options->evaluation,
+          "take the threshold that eke eval --json printed for pairs, or that a study found for this model")
       ->type_name("FILE")
       ->excludes(threshold);
   command->add_option("--top", options->top, "persons to show")
@@ -178,7 +204,8 @@ void add_recognize(App& app, Action& action) {
       "Examples:\n"
       "  eke recognize face.int8.onnx --gallery people/ visitor.jpg --threshold 0.4\n"
       "  eke eval face.int8.onnx --data pairs.csv --json > eval.json\n"
-      "  eke recognize face.int8.onnx --gallery people/ door/ --eval eval.json --json");
+      "  eke recognize face.int8.onnx --gallery people/ door/ --eval eval.json --json\n"
+      "  eke recognize study/models/face.mse.onnx --gallery people/ visitor.jpg --eval study");
   command->callback([options, &action] { action = [options] { return recognize(*options); }; });
 }
 

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <system_error>
 
 #include "base/error.h"
@@ -41,7 +43,8 @@ constexpr const char* kDefaultStudy = R"({
 struct Options {
   std::string file, folder = "study", data;
   std::vector<std::string> networks;
-  report::Limits limits;
+  std::optional<double> max_drop, max_latency_ms, max_energy_j;
+  std::vector<std::string> meters;
   bool json = false;
 };
 struct MergeOptions {
@@ -149,10 +152,33 @@ std::string study_text(const Options& options) {
   return json.dump();
 }
 
+// Flags stand over the file.
+void apply_flags(study::Study& study, const Options& options) {
+  study.limits.max_drop = options.max_drop.value_or(study.limits.max_drop);
+  study.limits.max_latency_ms = options.max_latency_ms.value_or(study.limits.max_latency_ms);
+  study.limits.max_energy_j = options.max_energy_j.value_or(study.limits.max_energy_j);
+  if (!options.meters.empty()) study.meters = options.meters;
+}
+
+// What the cells say together, network by network, as a result of its own.
+Json conclusions_of(const study::Study& study, const std::string& models,
+                    const std::vector<report::Run>& runs) {
+  static constexpr const char* kTones[] = {"neutral", "good", "bad"};
+  Json verdicts = Json::array();
+  for (const study::Network& network : study.networks)
+    for (const report::Verdict& verdict :
+         verdicts_of(runs, names_of(network, study::variants_of(study, network, models)), study.limits))
+      verdicts.push_back({{"network", network.name},
+                          {"tone", kTones[static_cast<int>(verdict.tone)]},
+                          {"text", verdict.text}});
+  return {{"command", "conclusions"}, {"cell", "conclusions"}, {"verdicts", std::move(verdicts)}};
+}
+
 int study_command(const Options& options) {
   const std::string base = options.file.empty() ? "." : fs::absolute(options.file).parent_path().string();
   study::Study study = with_context([&] { return "file '" + options.file + "'"; },
                                     [&] { return study::parse_study(study_text(options), base); });
+  apply_flags(study, options);
   const fs::path folder = fs::absolute(options.folder).lexically_normal();
   const std::string models = (folder / "models").string();
   std::error_code error;
@@ -165,31 +191,54 @@ int study_command(const Options& options) {
 
   Json cells = runner.results();
   rename_models(cells, names_of(study, models));
-  const std::string result =
-      text_of(with_provenance("study", {{"name", study.name}, {"cells", std::move(cells)}}));
   const std::string file = (folder / "study.json").string(), page = (folder / "report.html").string();
-  write_file_atomically(file, result);
-  const std::vector<report::Run> runs = report::runs_of(file, result);
-  report::Document document = report::document_of(study.name, runs);
-  for (const study::Network& network : study.networks) {
-    std::vector<report::Verdict> verdicts =
-        verdicts_of(runs, names_of(network, study::variants_of(study, network, models)), options.limits);
-    std::move(verdicts.begin(), verdicts.end(), std::back_inserter(document.verdicts));
-  }
+  Json result = with_provenance("study", {{"name", study.name}, {"cells", std::move(cells)}});
+  const Json conclusions = conclusions_of(study, models, report::runs_of(file, text_of(result)));
+  result["cells"].insert(result["cells"].begin(), conclusions);
+  const std::string text = text_of(result);
+  write_file_atomically(file, text);
+  const std::vector<report::Run> runs = report::runs_of(file, text);
+  const report::Document document = report::document_of(study.name, runs);
   write_file_atomically(page, report::to_html(document));
-  print(options.json ? report::to_json(document) : report::to_text(document));
+  print(options.json ? report::to_json(document) : report::to_summary(document));
   if (!options.json) print(fmt::format("\nthe report: {}\n", page));
   const bool failed = std::any_of(runs.begin(), runs.end(),
                                   [](const report::Run& run) { return run.json["command"] == "failed"; });
   return failed ? kFailed : kGood;
 }
 
+// What tells the studies apart in one report: the folder, or the name of the file where that is the same.
+std::string device_name(const std::string& file) {
+  const fs::path path = fs::absolute(file).lexically_normal();
+  return path.filename() == "study.json" ? path.parent_path().filename().string() : path.stem().string();
+}
+
+void name_device(Json& cell, const std::string& device) {
+  cell["device"] = device;
+  const auto name_in = [&](Json& json) {
+    const auto network = json.is_object() ? json.find("network") : json.end();
+    if (network != json.end() && network->is_string()) *network = device + ": " + network->get<std::string>();
+  };
+  name_in(cell);
+  if (const auto verdicts = cell.find("verdicts"); verdicts != cell.end() && verdicts->is_array())
+    for (Json& verdict : *verdicts) name_in(verdict);
+}
+
 int merge(const MergeOptions& options) {
   std::vector<report::Run> runs;
+  std::set<std::string> devices;
   for (const std::string& path : options.results) {
     const std::string file = fs::is_directory(path) ? (fs::path(path) / "study.json").string() : path;
-    for (report::Run& run : report::runs_of(file, read_file(file, kMaxResultBytes)))
+    std::string device = device_name(file);
+    while (!devices.insert(device).second) device += "'";
+    const std::string text = read_file(file, kMaxResultBytes);
+    check(report::parse_run(file, text).json["command"] == "study",
+          "'{}' is the result of one command, which eke report shows: merge takes studies", file);
+    for (report::Run& run : report::runs_of(file, text)) {
+      run.path = device + ": " + run.path;
+      name_device(run.json, device);
       runs.push_back(std::move(run));
+    }
   }
   write_file_atomically(options.output,
                         report::to_html(report::document_of("Studies of several devices", runs)));
@@ -218,14 +267,22 @@ void add_study(App& app, Action& action) {
       ->type_name("FOLDER")
       ->capture_default_str();
   command
-      ->add_option("--max-drop", options->limits.max_drop,
-                   "accuracy that a shipped variant may lose, in points")
-      ->check(between(0.0, 100.0))
-      ->capture_default_str();
+      ->add_option("--max-drop", options->max_drop,
+                   "accuracy that a shipped variant may lose, in points (default: as the file says, or 1)")
+      ->check(between(0.0, 100.0));
   command
-      ->add_option("--max-latency", options->limits.max_latency_ms,
-                   "latency that it may take, in ms (default: any)")
+      ->add_option("--max-latency", options->max_latency_ms, "latency that it may take, in ms (default: any)")
       ->check(positive());
+  command
+      ->add_option("--max-energy", options->max_energy_j, "joules that an inference may take (default: any)")
+      ->check(positive());
+  command
+      ->add_option(
+          "--meter", options->meters,
+          "a meter of eke meters, more than once if you like (default: as the file says, or the first that "
+          "is there)")
+      ->type_name("METER")
+      ->allow_extra_args(false);
   command->add_flag("--json", options->json, "print the report as JSON");
   command->footer(
       "FILE is an object:\n"
@@ -247,7 +304,8 @@ void add_study(App& app, Action& action) {
       "\"runs\" (100), "
       "\"name\",\n"
       "              \"backends\" ([\"cpu\"]; also \"tensorrt-gpu\" and \"dla\") with their \"tensorrt\" "
-      "version\n"
+      "version,\n"
+      "              \"meters\" (as --meter), \"max_drop\" (1), \"max_latency_ms\", \"max_energy_j\"\n"
       "Examples:\n"
       "  eke study                                           # the built-in one, some minutes\n"
       "  eke study --data faces/ --network net.onnx -o results\n"

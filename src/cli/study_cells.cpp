@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -20,10 +22,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/statistics.h"
+#include "cli/child_progress.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "eke/version.h"
 #include "report/runs.h"
+
+extern char** environ;
 
 namespace eke::cli {
 
@@ -33,6 +38,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxResultBytes = std::size_t{1} << 28;
+constexpr int kPollMs = 200;
 
 // How a child ended, and what the system counted of it.
 struct Ended {
@@ -45,6 +51,24 @@ double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
 }
 
+// The descriptors of a pipe, each closed once.
+struct Pipe {
+  int ends[2] = {-1, -1};
+  Pipe() {
+    check(::pipe2(ends, O_CLOEXEC) == 0, "cannot make a pipe: {}", std::generic_category().message(errno));
+  }
+  ~Pipe() {
+    close_end(0);
+    close_end(1);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void close_end(int end) {
+    if (ends[end] >= 0) ::close(ends[end]);
+    ends[end] = -1;
+  }
+};
+
 int opened(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   check(fd >= 0, "cannot write '{}': {}", path.string(), std::generic_category().message(errno));
@@ -52,39 +76,92 @@ int opened(const fs::path& path) {
 }
 
 // In the child: nothing but system calls. A cell does not outlive its study, which would run it again beside it.
-[[noreturn]] void become(char* const* argv, const int (&files)[2], pid_t parent) {
+[[noreturn]] void become(char* const* argv, char* const* environment, int out, int err, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() == parent && ::dup2(files[0], 1) == 1 && ::dup2(files[1], 2) == 2)
-    ::execv("/proc/self/exe", argv);
+  if (::getppid() == parent && ::dup2(out, 1) == 1 && ::dup2(err, 2) == 2)
+    ::execve("/proc/self/exe", argv, environment);
   ::_exit(127);
 }
 
-// Runs `eke ARGUMENTS...`; its outputs go to files.
-Ended run_eke(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& err) {
-  std::vector<std::string> words{"eke"};
+// What a cell says on its standard error: shown below the line of the cell while it runs.
+class CellView {
+ public:
+  void take(std::string_view part) {
+    for (const char c : part) {
+      if (c != '\r' && c != '\n') {
+        line_ += c;
+        continue;
+      }
+      if (line_.empty()) continue;
+      last_line_ = printable(line_);
+      line_.clear();
+      show();
+    }
+  }
+  // Called again and again, so that a silent cell is seen to be alive.
+  void show() {
+    const std::string& text = last_line_;
+    if (text.starts_with("eke: ")) return;  // the study says itself that the cell failed
+    progress_.show(text.empty() ? fmt::format("  at work for {}", remaining_text(seconds())) : "  " + text);
+  }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  const std::string& last_line() const noexcept { return last_line_; }
+
+ private:
+  Clock::time_point begin_ = Clock::now();
+  std::string line_, last_line_;
+  Progress progress_{"", 0};
+};
+
+// Hands on what the child prints until it closes its end; an interrupt is handed on, too.
+void watch(int fd, pid_t child, CellView& view) {
+  bool told = false;
+  std::array<char, 4096> buffer{};
+  while (true) {
+    if (was_interrupted() && !told) {
+      ::kill(child, SIGTERM);
+      told = true;
+    }
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, kPollMs) <= 0) {
+      view.show();
+      continue;
+    }
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    view.take({buffer.data(), static_cast<std::size_t>(count)});
+  }
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// Runs `eke ARGUMENTS...`; its standard output goes to a file.
+Ended run_eke(const std::vector<std::string>& arguments, const fs::path& out, CellView& view) {
+  std::vector<std::string> words{"eke"}, variables{fmt::format("{}=1", kProgressForParent)};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const int files[] = {opened(out), opened(err)};
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  const std::vector<char*> argv = pointers(words), environment = pointers(variables);
+  Pipe pipe;
+  const int file = opened(out);
   const Clock::time_point begin = Clock::now();
   const pid_t parent = ::getpid(), child = ::fork();
-  check(child >= 0, "cannot start eke for a cell: {}", std::generic_category().message(errno));
-  if (child == 0) become(argv.data(), files, parent);
-  for (const int file : files) ::close(file);
+  if (child == 0) become(argv.data(), environment.data(), file, pipe.ends[1], parent);
+  ::close(file);
+  check(child > 0, "cannot start eke for a cell: {}", std::generic_category().message(errno));
+  pipe.close_end(1);
+  watch(pipe.ends[0], child, view);
   int status = 0;
   rusage used{};
   while (::wait4(child, &status, 0, &used) < 0) check(errno == EINTR, "a cell was lost");
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           std::chrono::duration<double>(Clock::now() - begin).count(),
           seconds_of(used.ru_utime) + seconds_of(used.ru_stime), std::int64_t{1024} * used.ru_maxrss};
-}
-
-std::string last_line(const std::string& text) {
-  std::string line = text;
-  while (line.ends_with('\n')) line.pop_back();
-  const std::size_t cut = line.rfind('\n');
-  return cut == std::string::npos ? line : line.substr(cut + 1);
 }
 
 Json read_json(const fs::path& path) { return Json::parse(read_file(path.string(), kMaxResultBytes)); }
@@ -109,9 +186,21 @@ class Durations {
   }
 
  private:
-  static std::string kind_of(const study::Cell& cell) { return cell.name.substr(cell.name.rfind('.') + 1); }
+  static std::string kind_of(const study::Cell& cell) {
+    return cell.name.ends_with(".qat.train") ? "qat.train" : cell.name.substr(cell.name.rfind('.') + 1);
+  }
   std::map<std::string, std::vector<double>> seconds_;
 };
+
+// Of a cell that left no result: what it said last, which may be nothing.
+std::string reason_of(const std::string& last_line, int code) {
+  constexpr std::string_view kName = "eke: ";
+  if (last_line.starts_with(kName)) return last_line.substr(kName.size());
+  if (code == 128 + SIGKILL)
+    return "it was killed, as the system does where memory is short; for a training, 'memory' in its options "
+           "helps";
+  return fmt::format("exit code {}{}{}", code, last_line.empty() ? "" : ", after: ", last_line);
+}
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
@@ -153,6 +242,7 @@ Json CellRunner::results() const {
     const fs::path path = fs::exists(good) ? good : bad;
     Json json = Json::parse(read_file(path.string(), kMaxResultBytes));
     json["cell"] = cell.name;
+    json["network"] = cell.network;
     cells.push_back(std::move(json));
   }
   return cells;
@@ -177,8 +267,9 @@ bool CellRunner::finished(const study::Cell& cell) const {
 void CellRunner::run_cell(const study::Cell& cell) const {
   for (const std::string& file : cell.reads)
     if (!fs::exists(file)) return keep_failure(cell, fmt::format("'{}' was not made", file), kFailed);
-  const fs::path out = folder_ / ".stdout", err = folder_ / ".stderr";
-  const Ended ended = run_eke(cell.arguments, out, err);
+  const fs::path out = folder_ / ".stdout";
+  CellView view;
+  const Ended ended = run_eke(cell.arguments, out, view);
   throw_if_interrupted();
   Json result = Json::parse(read_file(out.string(), kMaxResultBytes), nullptr, false);
   std::error_code none;
@@ -188,10 +279,9 @@ void CellRunner::run_cell(const study::Cell& cell) const {
     fs::remove(failed_path_of(cell), none);
     write_file_atomically(path_of(cell).string(), text_of(result));
   } else {
-    keep_failure(cell, last_line(read_file(err.string(), kMaxResultBytes)), ended.code);
+    keep_failure(cell, reason_of(view.last_line(), ended.code), ended.code);
   }
   fs::remove(out, none);
-  fs::remove(err, none);
 }
 
 void CellRunner::keep_failure(const study::Cell& cell, const std::string& reason, int code) const {

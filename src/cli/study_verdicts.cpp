@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/metrics.h"
+#include "report/figures.h"
 
 namespace eke::cli {
 
@@ -40,7 +41,6 @@ PairedComparison compare(std::int64_t only_a, std::int64_t only_b, std::int64_t 
 // What a variant costs or gains on the images that both saw.
 std::optional<report::Verdict> accuracy_verdict(const std::vector<report::Run>& runs,
                                                 const std::string& reference, const std::string& variant) {
-  using report::Tone;
   const auto a = wrong_images(runs, reference), b = wrong_images(runs, variant);
   if (!a || !b || a->second != b->second || a->second <= 0) return std::nullopt;
   const auto missing = [](const WrongImages& from, const WrongImages& in) {
@@ -48,18 +48,8 @@ std::optional<report::Verdict> accuracy_verdict(const std::vector<report::Run>& 
   };
   const PairedComparison paired =
       compare(missing(b->first, a->first), missing(a->first, b->first), a->second);
-  const std::string numbers =
-      fmt::format("{:+.2f} points, 95 % interval {:+.2f} to {:+.2f}, {} images", 100 * paired.difference,
-                  100 * paired.interval.low, 100 * paired.interval.high, a->second);
-  if (paired.verdict() == Verdict::worse)
-    return report::Verdict{Tone::bad,
-                           fmt::format("{} is less accurate than {}: {}", variant, reference, numbers)};
-  if (paired.verdict() == Verdict::better)
-    return report::Verdict{Tone::good,
-                           fmt::format("{} is more accurate than {}: {}", variant, reference, numbers)};
-  return report::Verdict{
-      Tone::neutral,
-      fmt::format("no difference in accuracy was seen between {} and {}: {}", variant, reference, numbers)};
+  return report::accuracy_verdict(variant, reference, paired.difference, paired.interval.low,
+                                  paired.interval.high, a->second);
 }
 
 // Such a result says itself how the two models differ on the same images.
@@ -74,14 +64,16 @@ bool compared_by_quantize(const std::vector<report::Run>& runs, const std::strin
 
 std::vector<report::Verdict> verdicts_of(const std::vector<report::Run>& runs,
                                          const std::vector<std::string>& variants,
-                                         const report::Limits& limits) {
-  std::vector<report::Verdict> verdicts;
-  for (std::size_t i = 1; i < variants.size(); ++i) {
-    if (compared_by_quantize(runs, variants[i])) continue;
-    if (auto verdict = accuracy_verdict(runs, variants[0], variants[i]))
-      verdicts.push_back(std::move(*verdict));
-  }
-  verdicts.push_back(report::choice_of(runs, variants, limits));
+                                         const study::Limits& limits) {
+  std::vector<report::Verdict> verdicts{report::choice_of(runs, variants, limits)};
+  const auto compare_with = [&](const std::string& reference, const std::string& variant) {
+    if (auto verdict = accuracy_verdict(runs, reference, variant)) verdicts.push_back(std::move(*verdict));
+  };
+  for (std::size_t i = 1; i < variants.size(); ++i)
+    if (!compared_by_quantize(runs, variants[i])) compare_with(variants[0], variants[i]);
+  // What quantization-aware training gains over quantization alone.
+  if (variants.back().ends_with(".qat"))
+    for (std::size_t i = 1; i + 1 < variants.size(); ++i) compare_with(variants[i], variants.back());
   return verdicts;
 }
 

@@ -9,10 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <span>
 
 #include <jpeglib.h>
 
 #include "base/error.h"
+#include "data/write_png.h"
 
 namespace eke {
 namespace {
@@ -363,6 +365,16 @@ TEST(HasImageExtension, IgnoresCase) {
   }
   for (const char* name : {"a.txt", "jpg", "README", "a.jpg.txt", ""})
     EXPECT_FALSE(has_image_extension(name)) << name;
+}
+
+TEST(Image, PngHoldsTheSamePixels) {
+  for (const int channels : {1, 3}) {
+    Image image{5, 3, channels, {}};
+    for (int i = 0; i < 15 * channels; ++i) image.pixels.push_back(static_cast<std::uint8_t>(i * 17));
+    const std::string bytes = to_png(image);
+    EXPECT_EQ(decode_image(std::as_bytes(std::span(bytes)), "x"), image);
+  }
+  EXPECT_THROW(to_png(Image{}), Error);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "data/image_formats.h"
+#include "data/write_png.h"
 
 namespace eke::image_formats {
 namespace {
@@ -100,3 +101,23 @@ Image decode_png(Bytes bytes, std::int64_t max_pixels) {
 }
 
 }  // namespace eke::image_formats
+
+namespace eke {
+
+std::string to_png(const Image& image) {
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  check(image.width > 0 && image.height > 0, "an image of {}x{} cannot be written", image.width,
+        image.height);
+  std::string bytes(PNG_IMAGE_PNG_SIZE_MAX(png), '\0');
+  png_alloc_size_t size = bytes.size();
+  check(png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) != 0,
+        "an image of {}x{} cannot be written: {}", image.width, image.height, png.message);
+  bytes.resize(size);
+  return bytes;
+}
+
+}  // namespace eke

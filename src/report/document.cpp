@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -63,6 +65,16 @@ void check_matrix(const Matrix& matrix) {
     check(row.size() == matrix.names.size(), "matrix '{}': a row of {} for {} names", matrix.title,
           row.size(), matrix.names.size());
   }
+}
+
+// What a page may show without asking anybody: nothing but the PNG itself.
+void check_gallery(const Gallery& gallery) {
+  constexpr std::string_view kPrefix = "data:image/png;base64,";
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+  for (const Picture& picture : gallery.pictures)
+    check(picture.data_uri.starts_with(kPrefix) &&
+              picture.data_uri.find_first_not_of(kDigits, kPrefix.size()) == std::string::npos,
+          "a picture of '{}' is no PNG in base64", gallery.title);
 }
 
 }  // namespace
@@ -144,6 +156,30 @@ Table table_of(const Chart& chart) {
   return table;
 }
 
+std::vector<std::size_t> front_of(const Series& series) {
+  std::vector<std::size_t> order(series.points.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+    const Point &p = series.points[a], &q = series.points[b];
+    return p.x != q.x ? p.x < q.x : p.y.value() > q.y.value();
+  });
+  std::vector<std::size_t> front;
+  for (const std::size_t i : order)
+    if (front.empty() || series.points[i].y.value() > series.points[front.back()].y.value())
+      front.push_back(i);
+  return front;
+}
+
+std::vector<std::pair<std::string, std::vector<Verdict>>> by_subject(const std::vector<Verdict>& verdicts) {
+  std::vector<std::pair<std::string, std::vector<Verdict>>> groups;
+  for (const Verdict& verdict : verdicts) {
+    auto group = std::ranges::find_if(groups, [&](const auto& g) { return g.first == verdict.subject; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {verdict.subject, {}});
+    group->second.push_back(verdict);
+  }
+  return groups;
+}
+
 void check_document(const Document& document) {
   for (const Section& section : document.sections) {
     with_context([&] { return "section '" + section.title + "'"; },
@@ -151,6 +187,7 @@ void check_document(const Document& document) {
                    for (const Chart& chart : section.charts) check_chart(chart);
                    for (const Table& table : section.tables) check_table(table);
                    for (const Matrix& matrix : section.matrices) check_matrix(matrix);
+                   for (const Gallery& gallery : section.galleries) check_gallery(gallery);
                  });
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -65,7 +66,10 @@ struct Chart {
   ChartKind kind;
   std::string title, x_title, y_title;
   std::vector<Series> series;
+  bool front = false;  // of scatter: a line joins the points of front_of
 };
+// The points that no other one of the series beats, from left to right: none has as much y for less x.
+std::vector<std::size_t> front_of(const Series& series);
 // The numbers of a chart, which stand below it.
 Table table_of(const Chart& chart);
 
@@ -76,18 +80,31 @@ struct Matrix {
   std::vector<std::vector<std::int64_t>> counts;
 };
 
+// Small pictures, each with a line below it.
+struct Picture {
+  std::string data_uri;  // of a PNG
+  std::string caption;
+};
+struct Gallery {
+  std::string title;
+  std::vector<Picture> pictures;
+};
+
 struct Section {
   std::string title;
-  std::vector<std::string> paragraphs;
-  std::vector<Chart> charts;
-  std::vector<Table> tables;
-  std::vector<Matrix> matrices;
+  std::vector<std::string> paragraphs = {};
+  std::vector<Chart> charts = {};
+  std::vector<Table> tables = {};
+  std::vector<Matrix> matrices = {};
+  std::vector<Gallery> galleries = {};
 };
 
 enum class Tone : std::uint8_t { neutral, good, bad };
 struct Verdict {
   Tone tone;
   std::string text;
+  std::string subject = {};  // what it is about, as a network: verdicts of one subject stand together
+  bool in_table = false;     // the table of all models says it, too
 };
 
 struct Document {
@@ -96,8 +113,11 @@ struct Document {
   std::vector<Section> sections;
 };
 
-// Throws where a column or a series mixes units or origins, or a row has another number of cells than there are
-// columns. Every writer calls it.
+// The verdicts by subject, in the order in which subjects first appear.
+std::vector<std::pair<std::string, std::vector<Verdict>>> by_subject(const std::vector<Verdict>& verdicts);
+
+// Throws where a column or a series mixes units or origins, a row has another number of cells than there are columns,
+// or a picture is something else. Every writer calls it.
 void check_document(const Document& document);
 
 // "8.97 ms (8.90 to 9.12, p10 to p90 of 100)", with "estimated" or "simulated" where it was not measured.

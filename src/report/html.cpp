@@ -4,40 +4,14 @@
 
 #include "report/document_json.h"
 #include "report/embedded.h"
+#include "report/markup.h"
 #include "report/writers.h"
 
 namespace eke::report {
 
 namespace {
 
-constexpr std::size_t kOpenRows = 12;  // longer tables are folded up
-
-// For text and for attribute values in double quotes. Control characters, which HTML forbids, become spaces.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    }
-  }
-  return out;
-}
+constexpr std::size_t kOpenRows = 12, kOpenClasses = 20;  // longer tables and larger matrices are folded up
 
 // JSON within a script element: no text of it may end the element or begin a comment.
 std::string json_in_script(const Json& json) {
@@ -89,21 +63,38 @@ std::string foldable(const Table& table, const std::string& caption) {
 std::string matrix_html(const Matrix& matrix) {
   std::int64_t most = 1;
   for (const auto& row : matrix.counts) most = std::max(most, *std::max_element(row.begin(), row.end()));
-  std::string html = "<div class=\"scroll\"><table class=\"matrix\"><caption>" + escaped(matrix.title) +
-                     "; a row is a true class, a column what it was taken for</caption><thead><tr>"
-                     "<th scope=\"col\">class</th>";
+  const bool large = matrix.names.size() > kOpenClasses;
+  const std::string caption = matrix.title + "; a row is a true class, a column what it was taken for";
+  std::string html = "<div class=\"scroll\"><table class=\"matrix\">";
+  if (!large) html += "<caption>" + escaped(caption) + "</caption>";
+  html += "<thead><tr><th scope=\"col\">class</th>";
   for (const std::string& name : matrix.names) html += "<th scope=\"col\">" + escaped(name) + "</th>";
   html += "</tr></thead><tbody>\n";
   for (std::size_t i = 0; i < matrix.counts.size(); ++i) {
     html += "<tr><th scope=\"row\">" + escaped(matrix.names[i]) + "</th>";
     for (std::size_t j = 0; j < matrix.counts[i].size(); ++j) {
       const std::int64_t count = matrix.counts[i][j];
+      if (large && count == 0) {
+        html += "<td></td>";
+        continue;
+      }
       const std::int64_t heat = count == 0 ? 0 : 1 + 8 * count / most;
       html += fmt::format("<td class=\"{}{}\">{}</td>", i == j ? "hit" : "miss", heat, count);
     }
     html += "</tr>\n";
   }
-  return html + "</tbody></table></div>\n";
+  html += "</tbody></table></div>\n";
+  return large ? fmt::format("<details><summary>{} ({} classes)</summary>\n{}</details>\n", escaped(caption),
+                             matrix.names.size(), html)
+               : html;
+}
+
+std::string gallery_html(const Gallery& gallery) {
+  std::string html = "<h3>" + escaped(gallery.title) + "</h3>\n<ul class=\"gallery\">\n";
+  for (const Picture& picture : gallery.pictures)
+    html += fmt::format("<li><img src=\"{}\" alt=\"\"><span>{}</span></li>\n", escaped(picture.data_uri),
+                        escaped(picture.caption));
+  return html + "</ul>\n";
 }
 
 std::string section_html(const Section& section, std::size_t index, Json& charts) {
@@ -119,18 +110,23 @@ std::string section_html(const Section& section, std::size_t index, Json& charts
   }
   for (const Table& table : section.tables) html += foldable(table, table.title);
   for (const Matrix& matrix : section.matrices) html += matrix_html(matrix);
+  for (const Gallery& gallery : section.galleries) html += gallery_html(gallery);
   return html + "</section>\n";
 }
 
 std::string summary_html(const Document& document) {
   static constexpr const char* kTones[] = {"neutral", "good", "bad"};
   if (document.verdicts.empty()) return "";
-  std::string html = "<section class=\"summary\">\n<h2>Summary</h2>\n<ul>\n";
-  for (const Verdict& verdict : document.verdicts) {
-    html += fmt::format("<li class=\"{}\">{}</li>\n", kTones[static_cast<int>(verdict.tone)],
-                        escaped(verdict.text));
+  std::string html = "<section class=\"summary\">\n<h2>Summary</h2>\n";
+  for (const auto& [subject, verdicts] : by_subject(document.verdicts)) {
+    if (!subject.empty()) html += "<h3>" + escaped(subject) + "</h3>\n";
+    html += "<ul>\n";
+    for (const Verdict& verdict : verdicts)
+      html += fmt::format("<li class=\"{}\">{}</li>\n", kTones[static_cast<int>(verdict.tone)],
+                          escaped(verdict.text));
+    html += "</ul>\n";
   }
-  return html + "</ul>\n</section>\n";
+  return html + "</section>\n";
 }
 
 std::string contents_html(const Document& document) {

@@ -29,6 +29,12 @@ Json section_json(const Section& section) {
   for (const Table& table : section.tables) json["tables"].push_back(table_json(table));
   for (const Matrix& matrix : section.matrices)
     json["matrices"].push_back({{"title", matrix.title}, {"names", matrix.names}, {"counts", matrix.counts}});
+  json["galleries"] = Json::array();
+  for (const Gallery& gallery : section.galleries) {
+    Json captions = Json::array();
+    for (const Picture& picture : gallery.pictures) captions.push_back(picture.caption);
+    json["galleries"].push_back({{"title", gallery.title}, {"captions", std::move(captions)}});
+  }
   return json;
 }
 
@@ -51,7 +57,9 @@ Json chart_json(const Chart& chart) {
             {"x", chart.x_title},
             {"y", chart.y_title},
             {"series", Json::array()}};
+  if (chart.front) json["front"] = Json::array();
   for (const Series& series : chart.series) {
+    if (chart.front) json["front"].push_back(front_of(series));
     Json points = Json::array();
     for (const Point& point : series.points) {
       points.push_back({{"label", point.label}, {"x", point.x}, {"y", figure_json(point.y)}});
@@ -67,7 +75,9 @@ std::string to_json(const Document& document) {
   static constexpr const char* kTones[] = {"neutral", "good", "bad"};
   Json json{{"title", document.title}, {"verdicts", Json::array()}, {"sections", Json::array()}};
   for (const Verdict& verdict : document.verdicts)
-    json["verdicts"].push_back({{"tone", kTones[static_cast<int>(verdict.tone)]}, {"text", verdict.text}});
+    json["verdicts"].push_back({{"tone", kTones[static_cast<int>(verdict.tone)]},
+                                {"text", verdict.text},
+                                {"subject", verdict.subject}});
   for (const Section& section : document.sections) json["sections"].push_back(section_json(section));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

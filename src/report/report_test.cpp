@@ -141,13 +141,157 @@ TEST(Runs, SayWhatTheyShowTogether) {
   EXPECT_THAT(text, HasSubstr("b.onnx is faster than a.onnx: 0.500 of its time, 0.400 to 0.600 (95 % "
                               "interval of 9 pairs of windows)"));
   EXPECT_THAT(text, HasSubstr("0.5 J (0.4 to 0.6, 95 % interval over windows of 7, estimated)"));
-  EXPECT_THAT(text, HasSubstr("top-1 50.00 % (15.00 to 85.00, 95 % interval of 4)"));
+  // The table of all models says the accuracies; no verdict repeats them.
+  EXPECT_THAT(text, Not(HasSubstr("top-1 50.00")));
+  EXPECT_THAT(text, HasSubstr("50.00 % (15.00 to 85.00, 95 % interval of 4)"));
   EXPECT_THAT(text, HasSubstr("1.500 ms (1.000 to 1.500, least to median of 3)"));
   EXPECT_EQ(document.sections[0].title, "All models");
   EXPECT_EQ(document.sections[0].tables[0].rows.size(), 2u);
   ASSERT_EQ(document.sections[1].title, "Accuracy against latency");
   EXPECT_EQ(document.sections[1].charts[0].series[0].points.size(), 2u);
   EXPECT_EQ(document.sections[3].matrices[0].names[1], "dog");
+  EXPECT_THAT(document.sections[1].paragraphs[0], HasSubstr("no other variant beats: b.onnx"));
+}
+
+TEST(Chart, TheFrontIsWhatNoOtherPointBeats) {
+  const auto percent = [](double value) {
+    return Figure(value, "%", 9, {value, value, "all"}, Origin::measured);
+  };
+  const Series series{"",
+                      {{"slow", 3, percent(80)},
+                       {"good", 2, percent(90)},
+                       {"fast", 1, percent(70)},
+                       {"as fast", 1, percent(60)},
+                       {"best", 4, percent(95)}}};
+  EXPECT_EQ(front_of(series), (std::vector<std::size_t>{2, 1, 4}));
+}
+
+TEST(Svg, DrawsEachKindAndEscapes) {
+  for (const ChartKind kind : {ChartKind::bars, ChartKind::lines, ChartKind::scatter}) {
+    const Chart chart{
+        kind,
+        kHostile,
+        kHostile,
+        kHostile,
+        {{kHostile, {{kHostile, 1, ms(4), ms(1)}, {"b", 2, ms(3), ms(2)}}}, {"other", {{"b", 1, ms(2)}}}},
+        kind == ChartKind::scatter};
+    const std::string svg = to_svg(chart);
+    EXPECT_THAT(svg, testing::StartsWith("<svg xmlns"));
+    EXPECT_THAT(svg, testing::EndsWith("</svg>\n"));
+    EXPECT_THAT(svg, Not(HasSubstr("<img")));
+    EXPECT_THAT(svg, Not(HasSubstr("\x1b")));
+    EXPECT_THAT(svg, Not(HasSubstr("nan")));
+    EXPECT_THAT(svg, HasSubstr("#d55e00"));  // of the second series
+  }
+  EXPECT_THAT(to_svg({ChartKind::lines, "empty", "x", "y", {{"none", {}}}}), HasSubstr("empty"));
+  EXPECT_THAT(to_svg({ChartKind::bars, "one value", "", "ms", {{"", {{"a", 0, ms(0)}}}}}),
+              Not(HasSubstr("nan")));
+}
+
+TEST(Gallery, ShowsNothingButPng) {
+  const auto with_picture = [](const std::string& uri) {
+    Document document{"t", {}, {{"s"}}};
+    document.sections[0].galleries.push_back({"worst", {{uri, kHostile}}});
+    return document;
+  };
+  EXPECT_THAT(to_html(with_picture("data:image/png;base64,iVBORw0KGgo=")),
+              HasSubstr("<img src=\"data:image/png;base64,iVBORw0KGgo=\""));
+  for (const char* uri : {"http://x/y.png", "data:text/html;base64,AAAA",
+                          "data:image/png;base64,AA\" onload=\"x", "data:image/svg+xml;base64,AAAA", ""})
+    EXPECT_THAT(message_of([&] { to_html(with_picture(uri)); }), HasSubstr("no PNG in base64")) << uri;
+}
+
+TEST(Text, TheSummarySaysUnitsOnce) {
+  Document document =
+      with_table({"", {"model", "latency"}, {{std::string("a"), ms(1)}, {std::string("b"), ms(2)}}});
+  document.verdicts = {
+      {Tone::good, "ship b", "net"}, {Tone::neutral, "no meter"}, {Tone::bad, "a is slow", "net"}};
+  const std::string text = to_summary(document);
+  EXPECT_THAT(text, HasSubstr("net\n+ ship b\n! a is slow\n"));
+  EXPECT_THAT(text, HasSubstr("a      1.000 (0.9 to 1.100)\n"));
+  EXPECT_THAT(text, HasSubstr("latency: ms, p10 to p90 of 100\n"));
+}
+
+const char* const kTrain =
+    R"({"command":"train","model":"a.onnx","output":"b.onnx","classes":10,"train_images":100,
+  "validation_images":50,"seconds":9,"bytes":1000,"network":"net",
+  "process":{"seconds":10,"cpu_seconds":20,"peak_bytes":5e7},
+  "energy":{"total":{"joules":80,"bound_j":4,"mean_w":8,"formula":"package","meter":"rapl","boundary":"package",
+                     "origin":"measured"}},
+  "fine_tuning":{"epochs":[
+    {"epoch":1,"loss":2,"accuracy":0.4,"validated":30,"energy":{"total":{"joules":30,"bound_j":1,"origin":"measured"}}},
+    {"epoch":2,"loss":1,"accuracy":0.9,"validated":45,"energy":{"total":{"joules":40,"bound_j":1,"origin":"measured"}}}]},
+  "validation":{"accuracy":0.9,"correct":45,"images":50,"low":0.8,"high":0.95}})";
+
+TEST(Runs, SayWhatTrainingCost) {
+  const Document document = document_of("t", {parse_run("train.json", kTrain)});
+  const std::string& words = document.verdicts[0].text;
+  EXPECT_EQ(document.verdicts[0].subject, "net");
+  EXPECT_THAT(words, HasSubstr("in 10.0 s (20.0 s of processor time), 50.00 MB of memory at the peak"));
+  EXPECT_THAT(words, HasSubstr("energy 80.00 J (76.00 to 84.00, bound of the meter of 1)"));
+  EXPECT_THAT(words, HasSubstr("an epoch 35.00 J (30.00 to 40.00, least to most of 2)"));
+  EXPECT_THAT(words, HasSubstr("a point of accuracy above guessing 1.000 J"));  // 80 J for 90 - 10 points
+  EXPECT_EQ(document.sections[0].charts.size(), 3u);                            // loss, accuracy, energy
+
+  report::Run estimated = parse_run("train.json", kTrain);
+  estimated.json["energy"]["total"]["origin"] = "estimated";
+  EXPECT_EQ(document_of("t", {estimated}).sections[0].tables[0].columns[3], "energy, estimated");
+  report::Run unmetered = parse_run("train.json", kTrain);
+  unmetered.json["energy"] = {{"total", nullptr}, {"why_not", "rapl: not there\nbattery: none\n"}};
+  const Document without = document_of("t", {unmetered});
+  EXPECT_THAT(without.verdicts[0].text, HasSubstr("energy was not measured"));
+  EXPECT_THAT(to_text(without), HasSubstr("not measured: no meter is there (looked for rapl, battery;"));
+}
+
+const char* const kExplain = R"({"command":"explain","model":"a.onnx","calibration_images":8,"images":4,
+  "all":{"sqnr_db":30},"weights_only":{"sqnr_db":40},"activations_only":{"sqnr_db":null},
+  "culprits":[{"node":"conv1","share":0.75,"why":"few bits","remedy":"--keep 'conv1'"}],
+  "layers":[{"node":"conv1","operator":"Conv","macs":10,"share":0.75,"only_this":{"sqnr_db":31},
+             "only_its_weights":{"sqnr_db":50}},
+            {"node":"fc","operator":"Gemm","macs":5,"share":0.25,"only_this":{"sqnr_db":35},
+             "only_its_weights":{"sqnr_db":45}}],
+  "activations":[],
+  "ranges":[{"tensor":"x","seen":[0,8],"range":[0,4],"history":[{"images":1,"low":0,"high":2},
+             {"images":2,"low":0,"high":3},{"images":4,"low":0,"high":4}]}]})";
+
+TEST(Runs, ExplainWhereInt8Loses) {
+  const Document document = document_of("t", {parse_run("explain.json", kExplain)});
+  EXPECT_THAT(document.verdicts[0].text, HasSubstr("a.onnx loses most by conv1 (75 % of the noise"));
+  const Section& section = document.sections[0];
+  EXPECT_THAT(section.paragraphs[1],
+              HasSubstr("30.0 dB; with weights alone in int8 40.0 dB, with activations alone exact"));
+  ASSERT_EQ(section.charts.size(), 2u);
+  EXPECT_EQ(section.charts[0].series[0].points[0].y.value(), 75);
+  EXPECT_EQ(section.charts[1].series[0].points[1].y.value(), 75);  // 3 of the 4 that the range came to
+  const std::string text = to_text(document);
+  EXPECT_THAT(text, HasSubstr("0 to 4  25.0 %"));
+}
+
+TEST(Runs, ChooseWithinTheLimits) {
+  const auto run_of = [](double low, double high) {
+    report::Run run = parse_run("bench.json", kBench);
+    run.json["models"][0]["latency_ms"] = {{"mean", 2.0}, {"low", 1.9}, {"high", 2.1}, {"windows", 5}};
+    run.json["models"][1]["latency_ms"] = {{"mean", 1.0}, {"low", low}, {"high", high}, {"windows", 5}};
+    return run;
+  };
+  report::Run a = parse_run("a.json", kEval), b = a;
+  b.json["model"] = "b.onnx";
+  b.json["top1"]["accuracy"] = 0.495;
+  const auto choice = [&](const report::Run& bench, const study::Limits& limits) {
+    return choice_of({bench, a, b}, {"a.onnx", "b.onnx"}, limits).text;
+  };
+  EXPECT_THAT(choice(run_of(0.9, 1.1), {}), HasSubstr("ship b.onnx: 49.50 %"));
+  // As fast for all that is known: the more accurate one.
+  EXPECT_THAT(choice(run_of(0.5, 2.5), {}), HasSubstr("ship a.onnx: 50.00 %"));
+  EXPECT_THAT(
+      choice(run_of(0.9, 1.1), {.max_drop = 0.1}),
+      HasSubstr("ship a.onnx: 50.00 % (15.00 to 85.00, 95 % interval of 4) at 2.000 ms (1.900 to 2.200, p10 "
+                "to p90 of 50) with 1 thread (at most 0.1 points below float; left out: b.onnx: 0.50 points "
+                "below float)"));
+  EXPECT_THAT(choice(run_of(0.9, 1.1), {.max_latency_ms = 0.5}), HasSubstr("no variant of a.onnx is within"));
+  EXPECT_THAT(choice(run_of(0.9, 1.1), {.max_energy_j = 0.1}),
+              HasSubstr("a.onnx: its energy is not known, b.onnx: 0.5 J"));
+  EXPECT_THAT(choice(run_of(0.9, 1.1), {.max_energy_j = 1}), HasSubstr("and 0.5 J (0.4 to 0.6"));
 }
 
 TEST(Runs, BadResultsNameTheFileAndTheKey) {
@@ -165,6 +309,11 @@ TEST(Runs, BadResultsNameTheFileAndTheKey) {
   EXPECT_THAT(changed(kBench, "/models/0/runs", 0), HasSubstr("0 observations"));
   EXPECT_THAT(changed(kBench, "/models/0", 3), HasSubstr("has no 'model'"));
   EXPECT_THAT(changed(kEval, "/top1", 3), HasSubstr("has no 'accuracy'"));
+  EXPECT_THAT(changed(kEval, "/worst", nlohmann::ordered_json::parse(R"([{"image":"a"}])")),
+              HasSubstr("has no 'picture'"));
+  EXPECT_THAT(changed(kTrain, "/energy/total/origin", "guessed"), HasSubstr("is no origin"));
+  EXPECT_THAT(changed(kExplain, "/ranges/0/range", 3), HasSubstr("no pair of numbers"));
+  EXPECT_THAT(changed(kExplain, "/layers", 3), HasSubstr("'layers' is no list"));
   EXPECT_THAT(changed(kEval, "/confusion", nlohmann::ordered_json::parse("[[1],[2]]")),
               HasSubstr("a row of 1 for 2"));
 }

@@ -1,9 +1,10 @@
 #include "report/runs.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <set>
 
+#include "report/overview.h"
 #include "report/sections.h"
 
 namespace eke::report {
@@ -18,9 +19,13 @@ struct Command {
 constexpr Command kCommands[] = {{"bench", parts_of_bench},       {"eval", parts_of_eval},
                                  {"quantize", parts_of_quantize}, {"diff", parts_of_diff},
                                  {"failed", parts_of_failed},     {"info", parts_of_info},
+                                 {"explain", parts_of_explain},   {"conclusions", parts_of_conclusions},
                                  {"new", parts_of_new},           {"train", parts_of_train}};
 
+// The name that a merge of studies gave it, or its processor.
 std::string device_of(const RunJson& json) {
+  if (const RunJson* device = find(json, "device"); device && device->is_string())
+    return device->get<std::string>();
   const RunJson* machine = find(json, "machine");
   const RunJson* processor = machine ? find(*machine, "processor") : nullptr;
   return processor && processor->is_string() ? processor->get<std::string>() : "";
@@ -38,88 +43,23 @@ RunParts parts_of(const Run& run) {
                       [&] {
                         RunParts parts = parts_of_command(run.json);
                         for (Outcome& outcome : parts.outcomes) outcome.device = device_of(run.json);
+                        const RunJson* network = find(run.json, "network");
+                        if (network && network->is_string() && !parts.section.title.empty() &&
+                            parts.section.title.find(network->get<std::string>()) == std::string::npos)
+                          parts.section.title = network->get<std::string>() + ": " + parts.section.title;
+                        for (Verdict& verdict : parts.verdicts)
+                          if (network && network->is_string() && verdict.subject.empty())
+                            verdict.subject = network->get<std::string>();
                         return parts;
                       });
 }
 
-// What is known of each model: accuracies, and latencies by device and threads. Of results of one kind, the last counts.
-struct Known {
-  std::map<std::string, Figure> accuracies;
-  std::map<std::pair<std::string, std::int64_t>, std::map<std::string, Figure>> latencies;
-
-  void add(const Outcome& outcome) {
-    if (outcome.accuracy) accuracies.insert_or_assign(outcome.model, *outcome.accuracy);
-    if (outcome.latency)
-      latencies[{outcome.device, outcome.threads}].insert_or_assign(outcome.model, *outcome.latency);
-  }
-};
-
-std::string setting_name(const Known& known, const std::pair<std::string, std::int64_t>& setting) {
-  const auto& [device, threads] = setting;
-  const bool one_device = std::all_of(known.latencies.begin(), known.latencies.end(),
-                                      [&](const auto& other) { return other.first.first == device; });
-  return fmt::format("{}{} thread{}", one_device ? std::string() : fmt::format("{}, ", device), threads,
-                     threads == 1 ? "" : "s");
-}
-
-// Each model in a row. What was simulated stands in a column of its own.
-std::optional<Section> overview(const Known& known) {
-  std::set<std::string> models;
-  std::set<Origin> origins;
-  for (const auto& [model, accuracy] : known.accuracies) {
-    models.insert(model);
-    origins.insert(accuracy.origin());
-  }
-  for (const auto& [setting, latencies] : known.latencies)
-    for (const auto& [model, latency] : latencies) models.insert(model);
-  if (models.size() < 2) return std::nullopt;
-  const auto cell = [](const std::map<std::string, Figure>& figures, const std::string& model,
-                       Origin origin) {
-    const auto found = figures.find(model);
-    return found == figures.end() || found->second.origin() != origin ? Cell(std::string("-"))
-                                                                      : Cell(found->second);
-  };
-  Table table{"", {"model"}, {}};
-  for (const Origin origin : origins)
-    table.columns.push_back(origin == Origin::measured ? "accuracy" : "accuracy, " + to_string(origin));
-  for (const auto& [setting, latencies] : known.latencies)
-    table.columns.push_back("latency, " + setting_name(known, setting));
-  for (const std::string& model : models) {
-    std::vector<Cell> row{model};
-    for (const Origin origin : origins) row.push_back(cell(known.accuracies, model, origin));
-    for (const auto& [setting, latencies] : known.latencies)
-      row.push_back(cell(latencies, model, Origin::measured));
-    table.rows.push_back(std::move(row));
-  }
-  return Section{"All models", {}, {}, {std::move(table)}, {}};
-}
-
-// A series for each setting, since latencies of different settings do not compare.
-std::optional<Section> trade_off(const Known& known) {
-  Chart chart{ChartKind::scatter,
-              "accuracy against latency: up and to the left is better",
-              "latency, ms",
-              "accuracy, %",
-              {}};
-  std::size_t points = 0;
-  for (const auto& [setting, models] : known.latencies) {
-    Series series{setting_name(known, setting), {}};
-    for (const auto& [model, latency] : models) {
-      const auto accuracy = known.accuracies.find(model);
-      if (accuracy != known.accuracies.end())
-        series.points.push_back({model, latency.value(), accuracy->second, latency});
-    }
-    points += series.points.size();
-    if (!series.points.empty()) chart.series.push_back(std::move(series));
-  }
-  if (points < 2) return std::nullopt;
-  return Section{"Accuracy against latency", {}, {std::move(chart)}, {}, {}};
-}
-
 Section provenance(const std::vector<Run>& runs) {
-  Section section{"How this was measured", {}, {}, {}, {}};
-  Table commands{"commands", {"result", "command", "eke", "time"}, {}};
-  Table machines{"machines", {"result", "what", "value"}, {}};
+  Section section{"How this was measured"};
+  Table commands{"commands, which repeat it", {"result", "command", "eke", "time"}, {}};
+  // What is the same for many results stands once.
+  std::map<std::string, std::int64_t> machines;
+  std::map<std::string, RunJson> values;
   const auto word = [](const RunJson& json, const char* key) {
     const RunJson* value = find(json, key);
     return !value               ? std::string("not recorded")
@@ -127,6 +67,7 @@ Section provenance(const std::vector<Run>& runs) {
                                 : value->dump();
   };
   for (const Run& run : runs) {
+    if (run.json["command"] == "conclusions") continue;
     std::string line = "eke";
     if (const RunJson* arguments = find(run.json, "arguments"); arguments && arguments->is_array()) {
       for (const RunJson& argument : *arguments)
@@ -137,11 +78,16 @@ Section provenance(const std::vector<Run>& runs) {
     commands.rows.push_back({run.path, line, word(run.json, "eke"), word(run.json, "time")});
     const RunJson* machine = find(run.json, "machine");
     if (!machine || !machine->is_object()) continue;
-    for (const auto& [key, value] : machine->items())
-      machines.rows.push_back({run.path, key, value.is_string() ? value.get<std::string>() : value.dump()});
+    ++machines[machine->dump()];
+    values.emplace(machine->dump(), *machine);
+  }
+  for (const auto& [key, machine] : values) {
+    Table table{fmt::format("the machine of {} of these results", machines[key]), {"what", "value"}, {}};
+    for (const auto& [what, value] : machine.items())
+      table.rows.push_back({what, value.is_string() ? value.get<std::string>() : value.dump()});
+    section.tables.push_back(std::move(table));
   }
   section.tables.push_back(std::move(commands));
-  if (!machines.rows.empty()) section.tables.push_back(std::move(machines));
   return section;
 }
 
@@ -163,61 +109,36 @@ std::vector<Run> runs_of(const std::string& path, const std::string& bytes) {
                [&] {
                  for (const RunJson& cell : array(run.json, "cells")) {
                    static_cast<void>(text(cell, "command"));
-                   runs.push_back({path + ": " + text(cell, "cell"), cell});
+                   runs.push_back({text(cell, "cell"), cell});
                  }
                });
   return runs;
 }
 
 Verdict choice_of(const std::vector<Run>& runs, const std::vector<std::string>& variants,
-                  const Limits& limits) {
-  check(!variants.empty(), "there is no variant to choose from");
+                  const study::Limits& limits) {
   Known known;
   for (const Run& run : runs)
     for (const Outcome& outcome : parts_of(run).outcomes) known.add(outcome);
-  const std::string& reference = variants.front();
-  const auto accuracy = [&](const std::string& variant) {
-    const auto found = known.accuracies.find(variant);
-    return found == known.accuracies.end() ? nullptr : &found->second;
-  };
-  if (!accuracy(reference) || known.latencies.empty())
-    return {Tone::neutral, reference + ": nothing to choose by, since accuracy or latency is not known"};
-  const auto least =
-      std::min_element(known.latencies.begin(), known.latencies.end(),
-                       [](const auto& a, const auto& b) { return a.first.second < b.first.second; });
-  const std::int64_t threads = least->first.second;
-  const std::string* best = nullptr;
-  const auto latency = [&](const std::string& variant) {
-    const auto found = least->second.find(variant);
-    return found == least->second.end() ? nullptr : &found->second;
-  };
-  for (const std::string& variant : variants) {
-    if (!accuracy(variant) || !latency(variant)) continue;
-    if (accuracy(variant)->value() < accuracy(reference)->value() - limits.max_drop) continue;
-    if (limits.max_latency_ms > 0 && latency(variant)->value() > limits.max_latency_ms) continue;
-    if (!best || latency(variant)->value() < latency(*best)->value()) best = &variant;
-  }
-  const std::string terms =
-      fmt::format("at most {:g} points below float{}", limits.max_drop,
-                  limits.max_latency_ms > 0 ? fmt::format(", at most {:g} ms", limits.max_latency_ms) : "");
-  if (!best) return {Tone::bad, fmt::format("no variant of {} is within the limits ({})", reference, terms)};
-  return {Tone::good, fmt::format("ship {}: {} at {} with {} thread{} ({})", *best, text_of(*accuracy(*best)),
-                                  text_of(*latency(*best)), threads, threads == 1 ? "" : "s", terms)};
+  return choice_of(known, variants, limits);
 }
 
 Document document_of(const std::string& title, const std::vector<Run>& runs) {
   Document document{title, {}, {}};
   Known known;
+  std::vector<Section> sections;
   for (const Run& run : runs) {
     RunParts parts = parts_of(run);
-    document.sections.push_back(std::move(parts.section));
+    if (!parts.section.title.empty()) sections.push_back(std::move(parts.section));
     document.verdicts.insert(document.verdicts.end(), parts.verdicts.begin(), parts.verdicts.end());
     for (const Outcome& outcome : parts.outcomes) known.add(outcome);
   }
-  if (std::optional<Section> together = trade_off(known))
-    document.sections.insert(document.sections.begin(), std::move(*together));
-  if (std::optional<Section> all = overview(known))
-    document.sections.insert(document.sections.begin(), std::move(*all));
+  if (std::optional<Section> all = overview(known)) {
+    document.sections.push_back(std::move(*all));
+    std::erase_if(document.verdicts, [](const Verdict& verdict) { return verdict.in_table; });
+  }
+  for (Section& section : trade_offs(known)) document.sections.push_back(std::move(section));
+  std::ranges::move(sections, std::back_inserter(document.sections));
   document.sections.push_back(provenance(runs));
   check_document(document);
   return document;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "report/document.h"
+#include "study/study.h"
 
 namespace eke::report {
 
@@ -18,18 +19,13 @@ struct Run {
 // Throws for what is no JSON, and for JSON that names no command.
 Run parse_run(const std::string& path, const std::string& text);
 
-// The same; the result of a study holds many.
+// The same; the result of a study holds many, which are called by the names of its cells.
 std::vector<Run> runs_of(const std::string& path, const std::string& text);
 
-// What a variant that is shipped has to keep.
-struct Limits {
-  double max_drop = 1;        // points of accuracy below the first variant
-  double max_latency_ms = 0;  // 0: any
-};
 // The fastest of the variants of one network (the first is the float one) within the limits, in words. Latencies are
 // those of the least threads that were measured.
 Verdict choice_of(const std::vector<Run>& runs, const std::vector<std::string>& variants,
-                  const Limits& limits);
+                  const study::Limits& limits);
 
 // A section for each run in the order given, after what they show together.
 Document document_of(const std::string& title, const std::vector<Run>& runs);

@@ -135,18 +135,67 @@ std::vector<Table> tables_of(const Section& section) {
   for (const Chart& chart : section.charts) tables.push_back(report::table_of(chart));
   tables.insert(tables.end(), section.tables.begin(), section.tables.end());
   for (const Matrix& matrix : section.matrices) tables.push_back(table_of(matrix));
+  for (const Gallery& gallery : section.galleries) {
+    Table& table = tables.emplace_back(Table{gallery.title, {"image"}, {}});
+    for (const Picture& picture : gallery.pictures) table.rows.push_back({picture.caption});
+  }
   return tables;
 }
 
 const char* word_of(Tone tone) { return tone == Tone::good ? "+ " : tone == Tone::bad ? "! " : "- "; }
 
+std::string verdicts_text(const Document& document) {
+  std::string text;
+  for (const auto& [subject, verdicts] : by_subject(document.verdicts)) {
+    if (!subject.empty()) text += (text.empty() ? "" : "\n") + one_line(subject) + "\n";
+    for (const Verdict& verdict : verdicts) text += word_of(verdict.tone) + one_line(verdict.text) + "\n";
+  }
+  return text;
+}
+
+// "90.64 (90.05 to 91.20)": unit, kind of spread and count are said once for a column.
+std::string short_text(const Figure& figure) {
+  const Spread& spread = figure.spread();
+  return spread.low == spread.high ? number_text(figure.value())
+                                   : fmt::format("{} ({} to {})", number_text(figure.value()),
+                                                 number_text(spread.low), number_text(spread.high));
+}
+
+// The figures of a column share a unit and an origin; counts may differ.
+std::string legend_of(const Table& table, std::size_t column) {
+  const Figure* any = nullptr;
+  std::int64_t least = 0, most = 0;
+  for (const auto& row : table.rows) {
+    const auto* figure = std::get_if<Figure>(&row[column]);
+    if (!figure) continue;
+    least = any ? std::min(least, figure->count()) : figure->count();
+    most = std::max(most, figure->count());
+    any = figure;
+  }
+  if (!any) return "";
+  return fmt::format("{}: {}, {} of {}\n", table.columns[column], any->unit(), any->spread().kind,
+                     least == most ? std::to_string(least) : fmt::format("{} to {}", least, most));
+}
+
+std::string short_table(const Table& table) {
+  Table brief{"", table.columns, {}};
+  std::string legends;
+  for (std::size_t c = 0; c < table.columns.size(); ++c) legends += legend_of(table, c);
+  for (const auto& row : table.rows) {
+    std::vector<Cell>& cells = brief.rows.emplace_back();
+    for (const Cell& cell : row) {
+      const auto* figure = std::get_if<Figure>(&cell);
+      cells.push_back(figure ? Cell(short_text(*figure)) : cell);
+    }
+  }
+  return aligned(brief) + "\n" + legends;
+}
+
 }  // namespace
 
 std::string to_text(const Document& document) {
   check_document(document);
-  std::string text = one_line(document.title) + "\n\n";
-  for (const Verdict& verdict : document.verdicts)
-    text += word_of(verdict.tone) + one_line(verdict.text) + "\n";
+  std::string text = one_line(document.title) + "\n\n" + verdicts_text(document);
   for (const Section& section : document.sections) {
     text += "\n" + one_line(section.title) + "\n" + std::string(width_of(section.title), '=') + "\n";
     for (const std::string& paragraph : section.paragraphs) text += one_line(paragraph) + "\n";
@@ -159,11 +208,24 @@ std::string to_text(const Document& document) {
   return text;
 }
 
+std::string to_summary(const Document& document) {
+  check_document(document);
+  std::string text = one_line(document.title) + "\n\n" + verdicts_text(document);
+  if (document.sections.empty()) return text;
+  const Section& first = document.sections.front();
+  text += "\n";
+  for (const std::string& paragraph : first.paragraphs) text += one_line(paragraph) + "\n\n";
+  for (const Table& table : first.tables) text += short_table(table);
+  return text;
+}
+
 std::string to_markdown(const Document& document) {
   check_document(document);
   std::string text = "# " + markdown_cell(one_line(document.title)) + "\n\n";
-  for (const Verdict& verdict : document.verdicts)
-    text += "- " + markdown_cell(one_line(verdict.text)) + "\n";
+  for (const auto& [subject, verdicts] : by_subject(document.verdicts)) {
+    if (!subject.empty()) text += "\n**" + markdown_cell(one_line(subject)) + "**\n\n";
+    for (const Verdict& verdict : verdicts) text += "- " + markdown_cell(one_line(verdict.text)) + "\n";
+  }
   for (const Section& section : document.sections) {
     text += "\n## " + markdown_cell(one_line(section.title)) + "\n";
     for (const std::string& paragraph : section.paragraphs)

@@ -12,6 +12,7 @@ namespace eke::study {
 namespace {
 
 constexpr std::size_t kMostCells = 10000;
+constexpr const char* kWorstImages = "12";  // whose pictures an evaluation keeps
 
 void append(Flags& list, const Flags& more) { list.insert(list.end(), more.begin(), more.end()); }
 
@@ -33,7 +34,7 @@ class Maker {
   }
 
   Cell make() const {
-    Cell cell{cell_name("new"), {"new"}, {}};
+    Cell cell{cell_name("new"), network_.name, {"new"}, {}};
     append(cell.arguments, network_.architecture);
     append(cell.arguments, {"--output", path("new"), "--json"});
     return cell;
@@ -41,17 +42,20 @@ class Maker {
 
   Cell train() const {
     Cell cell{cell_name("train"),
+              network_.name,
               {"train", source(), "--data", study_.training, "--output", path("float"), "--resume", "--json"},
               reads(source())};
     if (network_.model.empty()) append(cell.arguments, {"--from-scratch"});
     append(cell.arguments, *network_.train);
     append(cell.arguments, network_.flags);
+    append(cell.arguments, meters());
     return cell;
   }
 
   Cell quantize(const std::string& calibrator) const {
     Cell cell{
         cell_name(calibrator + ".quantize"),
+        network_.name,
         {"quantize", float_model(), "--data", study_.calibration, "--count",
          std::to_string(study_.calibration_images), "--calibrator", calibrator, "--output", path(calibrator),
          "--class-offset", std::to_string(network_.class_offset), "--allow-slower", "--json"},
@@ -63,25 +67,30 @@ class Maker {
     else if (study_.uses(kTensorRtGpu))
       append(cell.arguments, {"--for", "tensorrt"});
     append(cell.arguments, flags_for(float_model()));
+    append(cell.arguments, meters());
     return cell;
   }
 
   Cell train_quantized() const {
     Cell cell{cell_name("qat.train"),
+              network_.name,
               {"train", float_model(), "--qat", "--data", study_.training, "--output", path("qat"),
                "--resume", "--json"},
               {float_model()}};
     append(cell.arguments, *network_.qat);
     append(cell.arguments, flags_for(float_model()));
+    append(cell.arguments, meters());
     return cell;
   }
 
   Cell evaluate(const Variant& variant) const {
     Cell cell{cell_name(variant.name + ".eval"),
+              network_.name,
               {"eval", variant.model, "--data", study_.evaluation, "--class-offset",
-               std::to_string(network_.class_offset), "--json"},
+               std::to_string(network_.class_offset), "--worst", kWorstImages, "--json"},
               {variant.model}};
     append(cell.arguments, flags_for(variant.model));
+    append(cell.arguments, meters());
     return cell;
   }
 
@@ -95,7 +104,7 @@ class Maker {
 
   // Int8 models on another engine; a float one would run in fp16 there, which is another question.
   Cell bench_on(const std::string& backend, int batch, const std::vector<Variant>& variants) const {
-    Cell cell{cell_name(fmt::format("{}.b{}.bench", backend, batch)), {"bench"}, {}};
+    Cell cell{cell_name(fmt::format("{}.b{}.bench", backend, batch)), network_.name, {"bench"}, {}};
     for (const Variant& variant : variants) {
       cell.arguments.push_back(variant.model);
       cell.reads.push_back(variant.model);
@@ -107,17 +116,27 @@ class Maker {
   }
 
   Cell bench(int threads, int batch, const std::vector<Variant>& variants) const {
-    Cell cell{cell_name(fmt::format("t{}.b{}.bench", threads, batch)), {"bench"}, {}};
+    Cell cell{cell_name(fmt::format("t{}.b{}.bench", threads, batch)), network_.name, {"bench"}, {}};
     for (const Variant& variant : variants) {
       cell.arguments.push_back(variant.model);
       cell.reads.push_back(variant.model);
     }
     append(cell.arguments, {"--threads", std::to_string(threads), "--batch", std::to_string(batch), "--runs",
                             std::to_string(study_.runs), "--json"});
+    // Layers are timed once.
+    if (threads == study_.threads.front() && batch == study_.batches.front())
+      cell.arguments.push_back("--layers");
+    append(cell.arguments, meters());
     return cell;
   }
 
  private:
+  Flags meters() const {
+    Flags flags;
+    for (const std::string& meter : study_.meters) append(flags, {"--meter", meter});
+    return flags;
+  }
+
   // A list of images tells by its time whether training is stale; a folder does not.
   std::vector<std::string> reads(const std::string& model) const {
     if (!study_.training.ends_with(".csv")) return {model};

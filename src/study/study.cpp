@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 constexpr int kMostThreads = 1024, kMostBatch = 65536, kMostRuns = 1000000;
+constexpr double kMostLimit = 1e9;
 
 // Reads the members of one object and, at the end, refuses those that nobody asked for.
 class Members {
@@ -67,6 +68,14 @@ class Members {
     if (!value) return missing;
     if (!value->is_number() || !(value->get<double>() > 0 && value->get<double>() < 1))
       wrong(key, "must be a number between 0 and 1");
+    return value->get<double>();
+  }
+
+  double number_from(const std::string& key, double low, double missing) {
+    const Json* value = find(key);
+    if (!value) return missing;
+    if (!value->is_number() || !(value->get<double>() >= low) || value->get<double>() > kMostLimit)
+      wrong(key, fmt::format("must be a number from {:g} on", low));
     return value->get<double>();
   }
 
@@ -130,6 +139,13 @@ std::string data_path(const std::string& folder, const std::string& data) {
   const bool installed =
       !data.empty() && !fs::exists(path) && fs::is_directory("/usr/share/datasets/" + data);
   return installed ? data : path;
+}
+
+// A meter that names a file: "estimate:laptop.json".
+std::string meter_path(const std::string& folder, const std::string& meter) {
+  for (const std::string_view kind : {"estimate:", "trace:"})
+    if (meter.starts_with(kind)) return std::string(kind) + from(folder, meter.substr(kind.size()));
+  return meter;
 }
 
 bool is_plain(const std::string& name) {
@@ -295,6 +311,11 @@ Study parse_study(const std::string& text, const std::string& folder) {
   study.tensorrt = members.text("tensorrt", "");
   check(!(study.uses(kTensorRtGpu) || study.uses(kDla)) || !study.tensorrt.empty(),
         "the study lacks 'tensorrt', the version of its backends: \"10.3\" of JetPack 6.2, for example");
+  for (const std::string& meter : members.texts("meters", {"auto"}))
+    if (meter != "auto") study.meters.push_back(meter_path(folder, meter));
+  study.limits.max_drop = members.number_from("max_drop", 0, study.limits.max_drop);
+  study.limits.max_latency_ms = members.number_from("max_latency_ms", 0, 0);
+  study.limits.max_energy_j = members.number_from("max_energy_j", 0, 0);
   members.refuse_the_rest();
   return study;
 }

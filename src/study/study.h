@@ -33,6 +33,13 @@ struct Division {
   double evaluation_share = 0.3;
 };
 
+// What a variant that is shipped has to keep.
+struct Limits {
+  double max_drop = 1;        // points of accuracy below the float variant
+  double max_latency_ms = 0;  // 0: any
+  double max_energy_j = 0;    // of an inference; 0: any
+};
+
 struct Study {
   std::string name;
   std::vector<Network> networks;
@@ -46,6 +53,8 @@ struct Study {
   int runs = 100;
   std::vector<std::string> backends;  // of the three above
   std::string tensorrt;               // version of the last two; "" where there is none of them
+  std::vector<std::string> meters;    // as eke meters names them; none given: the first that is there
+  Limits limits;
   bool uses(const std::string& backend) const;
 };
 
@@ -62,6 +71,7 @@ std::vector<Variant> variants_of(const Study& study, const Network& network, con
 
 struct Cell {
   std::string name;                    // of its result: <name>.json
+  std::string network;                 // that it is about
   std::vector<std::string> arguments;  // of eke
   std::vector<std::string> reads;      // files that it depends on: a newer one makes the result stale
 };

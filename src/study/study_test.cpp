@@ -45,6 +45,22 @@ TEST(Study, HasACellForEachCombination) {
   EXPECT_EQ(cells.back().arguments,
             (std::vector<std::string>{"bench", "/s/b.onnx", "/m/second.mse.onnx", "/m/second.entropy.onnx",
                                       "--threads", "2", "--batch", "8", "--runs", "7", "--json"}));
+  EXPECT_EQ(cells[5].name, "a.t1.b1.bench");
+  EXPECT_EQ(cells[5].arguments.back(), "--layers");
+}
+
+TEST(Study, TakesMetersAndLimits) {
+  const Study study = parse_study(
+      R"({"networks": [{"model": "a.onnx"}], "calibration": "d", "meters": ["rapl", "estimate:board.json"],
+    "max_drop": 0.5, "max_latency_ms": 20, "max_energy_j": 0.01})",
+      "/s");
+  EXPECT_EQ(study.limits.max_drop, 0.5);
+  EXPECT_EQ(study.limits.max_latency_ms, 20);
+  EXPECT_EQ(study.limits.max_energy_j, 0.01);
+  for (const Cell& cell : cells_of(study, "/m"))
+    EXPECT_THAT(cell.arguments,
+                testing::IsSupersetOf({"--meter", "rapl", "--meter", "estimate:/s/board.json"}))
+        << cell.name;
 }
 
 TEST(Study, PutsBackendsSideBySide) {
@@ -134,6 +150,11 @@ TEST(Study, SaysWhereItIsWrong) {
       {R"({"networks": [{"model": "a"}], "calibration": "d", "backends": ["npu"]})",
        "'tensorrt-gpu' and 'dla'"},
       {R"({"networks": [{"model": "a"}], "calibration": "d", "backends": ["dla"]})", "lacks 'tensorrt'"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "max_drop": -1})",
+       "'max_drop' must be a number"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "max_energy_j": "2"})",
+       "'max_energy_j' must be"},
+      {R"({"networks": [{"model": "a"}], "calibration": "d", "meters": "rapl"})", "'meters' must be a list"},
   };
   for (const auto& c : cases) EXPECT_THAT(message_of(c.text), HasSubstr(c.words)) << c.text;
 }

@@ -68,7 +68,7 @@ try {
   await look('dark', 1200, 900, 'dark');
   await look('phone', 390, 844, 'light');
   if (folder) {
-    await look('light', 1200, 900, 'dark');
+    await look('before-print', 1200, 900, 'dark');
     await page.pdf({ path: `${folder}/print.pdf`, format: 'A4', printBackground: false });
   }
   console.log(`${report}: ${size} bytes, ${charts} charts, ${tables} tables`);

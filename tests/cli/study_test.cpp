@@ -114,5 +114,111 @@ TEST_F(StudyTest, RefusesWhatItCannotTrust) {
   EXPECT_NE(result.err.find("9.9.9"), std::string::npos) << result.err;
 }
 
+TEST_F(StudyTest, TheSameStudyTwiceSaysTheSame) {
+  std::ofstream(folder_ / "study.json")
+      << R"({"networks": [{"model": "net.onnx", "normalization": "raw"}], "data": "data", "evaluation_share": 0.5,
+"calibration_images": 4, "train": {"epochs": 3, "batch": 4}, "qat": {"epochs": 1, "batch": 4}, "runs": 20})";
+  nlohmann::json accuracies[2];
+  for (int i = 0; i < 2; ++i) {
+    const std::string out = "out" + std::to_string(i);
+    const CommandResult result = eke("study study.json -o " + out);
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto study = nlohmann::json::parse(bytes_of(out + "/study.json"));
+    for (const auto& cell : study["cells"]) {
+      for (const char* key : {"top1", "wrong", "validation", "difference", "quantization"})
+        if (cell.contains(key)) accuracies[i].push_back(cell[key]);
+      if (cell["command"] == "conclusions")
+        for (const auto& verdict : cell["verdicts"]) {
+          const std::string text = verdict["text"];
+          accuracies[i].push_back(text.starts_with("ship ") ? text.substr(0, text.find(':')) : text);
+        }
+    }
+  }
+  EXPECT_GE(accuracies[0].size(), 8u);
+  EXPECT_EQ(accuracies[0], accuracies[1]);
+  EXPECT_EQ(bytes_of("out0/models/net.qat.onnx"), bytes_of("out1/models/net.qat.onnx"));
+}
+
+TEST_F(StudyTest, ANetworkThatCannotBeTrainedDoesNotStopTheOthers) {
+  ASSERT_EQ(
+      eke("quantize net.onnx --data plain --normalization raw --count 10 --allow-slower -o int8.onnx").code,
+      0);
+  std::ofstream(folder_ / "study.json")
+      << R"({"networks": [{"model": "int8.onnx", "name": "whole"}, {"model": "net.onnx", "normalization": "raw"}],
+"data": "data", "evaluation_share": 0.5, "calibration_images": 4, "train": {"epochs": 1}, "runs": 20})";
+  const CommandResult result = eke("study study.json -o out");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(fs::exists(folder_ / "out/whole.train.failed.json")) << result.err;
+  EXPECT_NE(result.out.find("whole.train failed: "), std::string::npos) << result.out;
+  EXPECT_TRUE(fs::exists(folder_ / "out/net.mse.eval.json"));
+  EXPECT_NE(result.out.find("ship net."), std::string::npos) << result.out;
+}
+
+TEST_F(StudyTest, SaysWhatTheDataLack) {
+  fs::create_directories(folder_ / "few/a");
+  fs::create_directories(folder_ / "few/b");
+  for (const char* name : {"a", "b"})
+    fs::copy_file(folder_ / "data/left/00.ppm", folder_ / "few" / name / "0.ppm");
+  const auto message = [&](const std::string& rest) {
+    std::ofstream(folder_ / "study.json")
+        << R"({"networks": [{"model": "net.onnx", "normalization": "raw"}], "train": {}, )" << rest << "}";
+    return eke("study study.json -o out");
+  };
+  expect_error(message(R"("data": "few")"), 1, {"few", "too few images", "two different"});
+  expect_error(message(R"("data": "data", "per_class": 30, "train_per_class": 10)"), 1, {"30", "20"});
+  expect_error(message(R"("data": "plain")"), 1, {"plain", "no classes"});
+  expect_error(message(R"("data": "nowhere")"), 1, {"nowhere"});
+}
+
+TEST_F(StudyTest, TwoAtOnceDoNotShareAFolder) {
+  write_study(R"(["mse"])", "1000000");
+  const CommandResult second =
+      run_eke("study study.json -o out", folder_,
+              std::string("'") + EKE_COMMAND +
+                  "' study study.json -o out >/dev/null 2>&1 & child=$!; while [ ! -e "
+                  "out/net.float.eval.json ]; do sleep 0.1; done; trap 'kill $child; wait' EXIT;");
+  expect_error(second, 1, {"another study runs", "out"});
+}
+
+TEST_F(StudyTest, LimitsAndEstimatedJoulesDecideWhatToShip) {
+  std::ofstream(folder_ / "board.json") << R"({"name": "board", "idle_w": 1, "busy_w_per_core": 2})";
+  std::ofstream(folder_ / "study.json")
+      << R"({"networks": [{"model": "net.onnx", "normalization": "raw"}], "data": "data", "evaluation_share": 0.5,
+"calibration_images": 4, "train": {"epochs": 2}, "runs": 20, "meters": ["estimate:board.json"], "max_energy_j": 1000})";
+  const CommandResult result = eke("study study.json -o out");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("energy of an inference, 1 thread, estimated"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("at most 1000 J an inference"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("an epoch"), std::string::npos) << result.out;
+  const CommandResult none = eke("study study.json -o out --max-energy 1e-12");
+  EXPECT_NE(none.out.find("no variant of net.float is within the limits"), std::string::npos) << none.out;
+  EXPECT_NE(none.err.find("0 of them"), 0u);
+  EXPECT_EQ(eke("study study.json -o out --max-drop 101").code, 2);
+}
+
+TEST_F(StudyTest, ItsResultBecomesPlotsAndTellsTheThreshold) {
+  std::ofstream(folder_ / "study.json")
+      << R"({"networks": [{"model": "net.onnx", "normalization": "raw"}], "calibration": "plain",
+"evaluation": "pairs.csv", "calibration_images": 10, "runs": 20})";
+  ASSERT_EQ(eke("study study.json -o out").code, 0);
+  ASSERT_EQ(eke("report out --plots plots").code, 0);
+  std::size_t plots = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / "plots")) {
+    EXPECT_TRUE(bytes_of("plots/" + entry.path().filename().string()).starts_with("<svg ")) << entry.path();
+    ++plots;
+  }
+  EXPECT_GE(plots, 5u);
+  const auto found =
+      json("recognize out/models/net.mse.onnx --gallery data data/left/03.ppm --eval out --json");
+  EXPECT_TRUE(found["threshold"].is_number());
+  EXPECT_TRUE(json("recognize net.onnx --normalization raw --gallery data data/left/03.ppm --eval out --json")
+                  ["threshold"]
+                      .is_number());
+  expect_error(
+      eke("recognize net.onnx --normalization raw --gallery data plain --eval out/net.mse.quantize.json"), 1,
+      {"no threshold"});
+  expect_error(eke("study merge out/net.mse.eval.json -o x.html"), 1, {"merge takes studies"});
+}
+
 }  // namespace
 }  // namespace eke::test

@@ -47,25 +47,57 @@
     },
   };
 
-  // Writes the names of points beside them.
+  // Writes the names of points beside them, those of the front first; a name that finds no room is left out.
   const names = {
     id: 'names',
     afterDatasetsDraw(chart) {
       if (!chart.options.plugins.names.show) return;
       const { ctx, chartArea } = chart;
+      const fronts = chart.options.plugins.front.series || [];
+      const points = chart.data.datasets.flatMap((dataset, index) =>
+        chart.getDatasetMeta(index).data.map((element, i) =>
+          ({ element, label: dataset.points[i].label, front: (fronts[index] || []).includes(i) })));
+      points.sort((a, b) => b.front - a.front);
+      const taken = [];
       ctx.save();
       ctx.fillStyle = shade('--ink');
       ctx.font = '12px system-ui, sans-serif';
-      chart.data.datasets.forEach((dataset, index) => {
-        chart.getDatasetMeta(index).data.forEach((element, i) => {
-          const label = dataset.points[i].label;
-          const short = label.length > 36 ? label.slice(0, 17) + '…' + label.slice(-18) : label;
-          const right = element.x < (chartArea.left + chartArea.right) / 2;
-          ctx.textAlign = right ? 'left' : 'right';
-          ctx.fillText(short, element.x + (right ? 8 : -8), element.y - 8);
-        });
+      ctx.textAlign = 'left';
+      points.forEach(({ element, label }) => {
+        const text = label.length > 36 ? label.slice(0, 17) + '…' + label.slice(-18) : label;
+        const width = ctx.measureText(text).width;
+        const right = element.x + 8 + width < chartArea.right;
+        for (const rise of [8, -16, 22, -30, 36, -44]) {
+          const box = { x: right ? element.x + 8 : element.x - 8 - width, y: element.y - rise, width };
+          const hits = taken.some(other => Math.abs(other.y - box.y) < 13 &&
+            box.x < other.x + other.width + 4 && other.x < box.x + width + 4);
+          if (hits || box.x < chartArea.left || box.y < chartArea.top + 8 || box.y > chartArea.bottom) continue;
+          taken.push(box);
+          ctx.fillText(text, box.x, box.y);
+          break;
+        }
       });
       ctx.restore();
+    },
+  };
+
+  // Joins the points of a series that no other one beats.
+  const front = {
+    id: 'front',
+    beforeDatasetsDraw(chart) {
+      const fronts = chart.options.plugins.front.series;
+      if (!fronts) return;
+      const { ctx } = chart;
+      chart.data.datasets.forEach((dataset, index) => {
+        const elements = chart.getDatasetMeta(index).data;
+        ctx.save();
+        ctx.strokeStyle = dataset.borderColor;
+        ctx.setLineDash([5, 4]);
+        ctx.beginPath();
+        (fronts[index] || []).forEach((i, k) => (k ? ctx.lineTo : ctx.moveTo).call(ctx, elements[i].x, elements[i].y));
+        ctx.stroke();
+        ctx.restore();
+      });
     },
   };
 
@@ -90,6 +122,7 @@
         borderWidth: bars ? 0 : 2,
         pointRadius: chart.kind === 'scatter' ? 5 : points.length > 60 ? 0 : 3,
         maxBarThickness: 40,
+        clip: 10,
       };
     });
     const value = axis(chart.y), place = axis(chart.x);
@@ -98,6 +131,9 @@
     value.suggestedMax = Math.max(...spread);
     if (bars) value.beginAtZero = true;
     if (chart.kind === 'scatter') place.grace = value.grace = '10%';
+    // Nothing is above all.
+    const high = Math.max(...spread), whole = chart.series.every(series => series.points.every(point => point.y.unit === '%'));
+    if (whole && high <= 100 && high > 90) value.max = 100;
     if (bars) place.ticks = { ...ticks, autoSkip: false, callback(v) { return short(this.getLabelForValue(v)); } };
     else place.type = 'linear';
     return {
@@ -111,6 +147,7 @@
         scales: bars && lying ? { x: value, y: place } : { x: place, y: value },
         plugins: {
           names: { show: chart.kind === 'scatter' },
+          front: { series: chart.front },
           legend: { display: chart.series.length > 1, labels: { color: shade('--ink') } },
           tooltip: {
             callbacks: {
@@ -120,7 +157,7 @@
           },
         },
       },
-      plugins: [whiskers, names],
+      plugins: [whiskers, front, names],
     };
   };
 
