@@ -212,8 +212,8 @@ void add_comparison(std::vector<Verdict>& verdicts, const RunJson& ratio, const 
 RunParts parts_of_bench(const RunJson& json) {
   RunParts parts;
   const RunJson& models = array(json, "models");
+  const std::vector<std::string> names = variant_names(models);  // throws where a model is no object
   parts.section.title = title_of(models);
-  const std::vector<std::string> names = variant_names(models);
   const bool one_setting = !differ(models, "threads") && !differ(models, "batch");
   if (flag(json, "interleaved")) parts.section.paragraphs.push_back("The variants were run in turn.");
   if (find(json, "no_meter"))

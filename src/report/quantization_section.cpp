@@ -23,8 +23,7 @@ Chart share_chart(const RunJson& layers, std::int64_t images) {
   for (const RunJson& layer : layers) {
     const double share = 100 * number(layer, "share");
     points.push_back(
-        {text(layer, "node"), 0,
-         Figure(share, "%", images, {share, share, "all values of the output"}, Origin::measured)});
+        {text(layer, "node"), 0, Figure(share, "%", images, {share, share, "all images"}, Origin::measured)});
   }
   std::ranges::stable_sort(points, std::ranges::greater(), [](const Point& p) { return p.y.value(); });
   while (points.size() > kMostBars || (points.size() > kLeastBars && points.back().y.value() < kSmallShare))
@@ -130,7 +129,7 @@ void add_ranges(Section& section, const RunJson& ranges) {
     for (const auto& [images, width] : s.widths)
       series.points.push_back({"", static_cast<double>(images),
                                Figure(width, "%", std::max<std::int64_t>(images, 1),
-                                      {width, width, "range after so many images"}, Origin::measured)});
+                                      {width, width, "all images so far"}, Origin::measured)});
     chart.series.push_back(std::move(series));
   }
   if (!chart.series.empty()) section.charts.push_back(std::move(chart));

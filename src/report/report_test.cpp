@@ -138,8 +138,10 @@ TEST(Runs, SayWhatTheyShowTogether) {
   const Document document =
       document_of("Results", {parse_run("bench.json", kBench), parse_run("eval.json", kEval), eval_b});
   const std::string text = to_text(document);
-  EXPECT_THAT(text, HasSubstr("b.onnx is faster than a.onnx: 0.500 of its time, 0.400 to 0.600 (95 % "
-                              "interval of 9 pairs of windows)"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("b.onnx (1 thread, batch 1) is faster than a.onnx: 0.500 of its time, 0.400 to 0.600 (95 % "
+                "interval of 9 pairs of windows)"));
   EXPECT_THAT(text, HasSubstr("0.5 J (0.4 to 0.6, 95 % interval over windows of 7, estimated)"));
   // The table of all models says the accuracies; no verdict repeats them.
   EXPECT_THAT(text, Not(HasSubstr("top-1 50.00")));

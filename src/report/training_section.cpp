@@ -10,7 +10,7 @@ namespace {
 
 // A value over all images of an epoch: their number is what it stands on.
 Point epoch_point(double epoch, double value, const std::string& unit, std::int64_t images) {
-  return {fmt::format("{:g}", epoch), epoch,
+  return {"", epoch,
           Figure(value, unit, std::max<std::int64_t>(images, 1), {value, value, "all images of the epoch"},
                  Origin::measured)};
 }
@@ -115,8 +115,7 @@ void add_energy_chart(Section& section, const RunJson& json) {
   const auto epochs = epoch_energies(json);
   if (epochs.size() < 2) return;
   Series series{to_string(epochs[0].second.origin()), {}};
-  for (const auto& [epoch, joules] : epochs)
-    series.points.push_back({fmt::format("{:g}", epoch), epoch, joules});
+  for (const auto& [epoch, joules] : epochs) series.points.push_back({"", epoch, joules});
   section.charts.push_back({ChartKind::lines,
                             fmt::format("energy of each epoch, {}", series.name),
                             "epoch",

@@ -20,11 +20,27 @@ namespace fs = std::filesystem;
 constexpr int kMostThreads = 1024, kMostBatch = 65536, kMostRuns = 1000000;
 constexpr double kMostLimit = 1e9;
 
-// Reads the members of one object and, at the end, refuses those that nobody asked for.
+// Where element `index` of the list "networks" begins in the text of a study, which is JSON.
+std::size_t begin_of_network(const std::string& text, std::size_t index) {
+  std::size_t at = text.find('[', text.find("\"networks\""));
+  int depth = 0;
+  for (bool quoted = false; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted && c == '\\') ++at;
+    if (c == '"') quoted = !quoted;
+    if (quoted || c == '"') continue;
+    if (c == '{' && depth == 1 && index-- == 0) return at;
+    depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+  }
+  return 0;
+}
+
+// Reads the members of one object and, at the end, refuses those that nobody asked for. The object begins at `begin` of
+// the text.
 class Members {
  public:
-  Members(const Json& json, const std::string& text, std::string place)
-      : json_(json), text_(text), place_(std::move(place)) {
+  Members(const Json& json, const std::string& text, std::string place, std::size_t begin = 0)
+      : json_(json), text_(text), place_(std::move(place)), begin_(begin) {
     check(json.is_object(), "{} is no object of keys and values", place_);
   }
 
@@ -101,9 +117,10 @@ class Members {
   }
 
  private:
-  // Where the key first stands in the file.
+  // Where the key first stands in the object, or where another part of the file says it for this one, in the file.
   std::size_t line_of(const std::string& key) const {
-    const std::size_t at = text_.find('"' + key + '"');
+    std::size_t at = text_.find('"' + key + '"', begin_);
+    if (at == std::string::npos) at = text_.find('"' + key + '"');
     const auto end =
         at == std::string::npos ? text_.begin() : text_.begin() + static_cast<std::ptrdiff_t>(at);
     return 1 + static_cast<std::size_t>(std::count(text_.begin(), end, '\n'));
@@ -118,6 +135,7 @@ class Members {
   const Json& json_;
   const std::string& text_;
   std::string place_;
+  std::size_t begin_;
   std::set<std::string> known_;
 };
 
@@ -186,8 +204,8 @@ constexpr const char* kNewKeys[] = {"classes", "input", "width", "seed"};
 
 // {"epochs": 20, "balance": true} as flags.
 Flags flags_of(const Json& object, std::span<const char* const> keys, const std::string& text,
-               const std::string& place) {
-  Members members(object, text, place);
+               const std::string& place, std::size_t begin) {
+  Members members(object, text, place, begin);
   Flags flags;
   for (const char* key : keys) {
     const Json* value = members.find(key);
@@ -203,20 +221,21 @@ Flags flags_of(const Json& object, std::span<const char* const> keys, const std:
 // The options of training at `key` of a network, over those of the whole study; none where neither has them, or the
 // network says false.
 std::optional<Flags> training_of(Members& network, const Json* of_study, const char* key,
-                                 const std::string& text) {
+                                 const std::string& text, std::size_t begin) {
   const Json* own = network.find(key);
   if (own && *own == Json(false)) return std::nullopt;
   if (!own && !of_study) return std::nullopt;
   Json merged = of_study ? *of_study : Json::object();
   if (own && !own->is_object()) network.wrong(key, "must be an object of options, or false");
   if (own) merged.update(*own);
-  return flags_of(merged, kTrainKeys, text, fmt::format("'{}'", key));
+  return flags_of(merged, kTrainKeys, text, fmt::format("'{}'", key), begin);
 }
 
 Network network_of(const Json& json, const Json& study, const std::string& text, const std::string& folder,
                    std::size_t index) {
   const std::string place = fmt::format("network {}", index + 1);
-  Members members(json, text, place);
+  const std::size_t begin = begin_of_network(text, index);
+  Members members(json, text, place, begin);
   Network network;
   const std::string architecture = members.text("new", "");
   if (architecture.empty()) {
@@ -231,8 +250,8 @@ Network network_of(const Json& json, const Json& study, const std::string& text,
     if (architecture.empty() || !value->is_number()) members.wrong(key, "is a number that goes with 'new'");
     append(network.architecture, {fmt::format("--{}", key), value->dump()});
   }
-  network.train = training_of(members, find(study, "train"), "train", text);
-  network.qat = training_of(members, find(study, "qat"), "qat", text);
+  network.train = training_of(members, find(study, "train"), "train", text, begin);
+  network.qat = training_of(members, find(study, "qat"), "qat", text, begin);
   const std::string usual = architecture.empty() ? fs::path(network.model).stem().string() : architecture;
   network.name = members.text("name", usual.c_str());
   if (network.name.empty() || !is_plain(network.name))

@@ -140,6 +140,12 @@ TEST(Study, SaysWhereItIsWrong) {
        "line 3: the study: 'thread' is not known"},
       {R"({"networks": [{"model": "a", "men": "1"}], "calibration": "d"})",
        "line 1: network 1: 'men' is not known"},
+      {"{\"networks\": [{\"model\": \"a\", \"size\": \"{\\\"8x8\"},\n{\"model\": \"b\", \"size\": 8}], "
+       "\"calibration\": \"d\"}",
+       "line 2: network 2: 'size' must be a text"},
+      {"{\"networks\": [{\"model\": \"a\"},\n{\"model\": \"b\",\n\"qat\": {\"epoch\": 3}}], \"data\": \"d\", "
+       "\"train\": {\"epochs\": 3}}",
+       "line 3: 'qat': 'epoch' is not known"},
       {R"({"networks": [{"model": "a"}, {"model": "b/a"}], "calibration": "d"})", "called 'a'"},
       {R"({"networks": [{"model": "a", "name": "../x"}], "calibration": "d"})", "'name' must be of letters"},
       {R"({"networks": [{"model": "a"}], "calibration": "d", "threads": [0]})", "from 1 to 1024"},
