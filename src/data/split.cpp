@@ -99,13 +99,16 @@ PerClassParts split_per_class(const Dataset& dataset, const PerClass& how) {
         "{} of {} images of each class to train on leave none on one side: give 1 to {}", how.train_per_class,
         how.per_class, how.per_class - 1);
   std::vector<std::size_t> train, validation;
+  std::size_t most = 0;
   for (const auto& members : by_class(dataset)) {
+    most = std::max(most, members.size());
     if (members.size() < how.per_class) continue;
     for (std::size_t k = 0; k < how.per_class; ++k) {
       (k < how.train_per_class ? train : validation).push_back(members[k]);
     }
   }
-  check(!train.empty(), "no class of '{}' has {} images: ask for fewer", dataset.path(), how.per_class);
+  check(!train.empty(), "no class of '{}' has {} images, the largest has {}: ask for fewer", dataset.path(),
+        how.per_class, most);
   return {without_empty_classes(dataset.select(train)), without_empty_classes(dataset.select(validation))};
 }
 

@@ -55,13 +55,13 @@ std::optional<Figure> mean_latency(const RunJson& model) {
   return window_figure(*ms, "ms", Origin::measured);
 }
 
+// What the mean time comes to.
 std::optional<Figure> throughput(const RunJson& model) {
   const std::optional<Figure> ms = mean_latency(model);
-  if (!ms || !find(model, "images_per_s") || !(ms->spread().low > 0)) return std::nullopt;
-  const double value = number(model, "images_per_s"), images_ms = value * ms->value();
-  return Figure(value, "images/s", ms->count(),
-                {std::min(value, images_ms / ms->spread().high),
-                 std::max(value, images_ms / ms->spread().low), "95 % interval over windows"},
+  if (!ms || !(ms->spread().low > 0)) return std::nullopt;
+  const double images_ms = 1000 * static_cast<double>(count(model, "batch"));
+  return Figure(images_ms / ms->value(), "images/s", ms->count(),
+                {images_ms / ms->spread().high, images_ms / ms->spread().low, ms->spread().kind},
                 Origin::measured);
 }
 

@@ -62,7 +62,7 @@ std::string markdown(const Table& table) {
   bool head = true;
   for (const auto& line : cells_of(table)) {
     text += "|";
-    for (const std::string& cell : line) text += " " + markdown_cell(cell) + " |";
+    for (const std::string& cell : line) text += fmt::format(" {} |", markdown_cell(cell));
     text += "\n";
     if (head) {
       text += "|";
@@ -197,7 +197,7 @@ std::string to_text(const Document& document) {
   check_document(document);
   std::string text = one_line(document.title) + "\n\n" + verdicts_text(document);
   for (const Section& section : document.sections) {
-    text += "\n" + one_line(section.title) + "\n" + std::string(width_of(section.title), '=') + "\n";
+    text += fmt::format("\n{}\n{}\n", one_line(section.title), std::string(width_of(section.title), '='));
     for (const std::string& paragraph : section.paragraphs) text += one_line(paragraph) + "\n";
     for (const Table& table : tables_of(section)) {
       text += "\n";
@@ -223,16 +223,16 @@ std::string to_markdown(const Document& document) {
   check_document(document);
   std::string text = "# " + markdown_cell(one_line(document.title)) + "\n\n";
   for (const auto& [subject, verdicts] : by_subject(document.verdicts)) {
-    if (!subject.empty()) text += "\n**" + markdown_cell(one_line(subject)) + "**\n\n";
+    if (!subject.empty()) text += fmt::format("\n**{}**\n\n", markdown_cell(one_line(subject)));
     for (const Verdict& verdict : verdicts) text += "- " + markdown_cell(one_line(verdict.text)) + "\n";
   }
   for (const Section& section : document.sections) {
-    text += "\n## " + markdown_cell(one_line(section.title)) + "\n";
+    text += fmt::format("\n## {}\n", markdown_cell(one_line(section.title)));
     for (const std::string& paragraph : section.paragraphs)
-      text += "\n" + markdown_cell(one_line(paragraph)) + "\n";
+      text += fmt::format("\n{}\n", markdown_cell(one_line(paragraph)));
     for (const Table& table : tables_of(section)) {
-      if (!table.title.empty()) text += "\n### " + markdown_cell(one_line(table.title)) + "\n";
-      text += "\n" + markdown(table);
+      if (!table.title.empty()) text += fmt::format("\n### {}\n", markdown_cell(one_line(table.title)));
+      text += fmt::format("\n{}", markdown(table));
     }
   }
   return text;

@@ -217,7 +217,7 @@ TEST_F(CliTest, ReportPutsResultsOnOnePage) {
   ASSERT_EQ(eke("info q.onnx --json >results/info.json").code, 0);
   EXPECT_EQ(eke("report results -o page.html").code, 0);
   EXPECT_GT(fs::file_size(folder_ / "page.html"), 100000u);
-  EXPECT_NE(eke("report results").out.find("net.onnx: top-1 100.0 %"), std::string::npos);
+  EXPECT_NE(eke("report results").out.find("100.0 % ("), std::string::npos);
   EXPECT_TRUE(json("report results --json")["sections"].is_array());
   for (const char* format : {"markdown", "csv", "html", "text"})
     EXPECT_EQ(eke(std::string("report results/bench.json --format ") + format).code, 0) << format;
