@@ -176,9 +176,13 @@ Json conclusions_of(const study::Study& study, const std::string& models,
 
 int study_command(const Options& options) {
   const std::string base = options.file.empty() ? "." : fs::absolute(options.file).parent_path().string();
-  study::Study study = with_context([&] { return "file '" + options.file + "'"; },
-                                    [&] { return study::parse_study(study_text(options), base); });
+  study::Study study =
+      with_context([&] { return options.file.empty() ? "the study" : "file '" + options.file + "'"; },
+                   [&] { return study::parse_study(study_text(options), base); });
   apply_flags(study, options);
+  for (const study::Network& network : study.networks)
+    check(network.model.empty() || fs::exists(network.model), "network '{}': there is no file '{}'",
+          network.name, network.model);
   const fs::path folder = fs::absolute(options.folder).lexically_normal();
   const std::string models = (folder / "models").string();
   std::error_code error;

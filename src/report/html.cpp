@@ -28,7 +28,9 @@ std::string json_in_script(const Json& json) {
 }
 
 std::string cell_html(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return "<td>" + escaped(*text) + "</td>";
+  constexpr std::size_t kShort = 14;  // such texts are not broken into lines
+  if (const auto* text = std::get_if<std::string>(&cell))
+    return fmt::format("<td{}>{}</td>", text->size() <= kShort ? " class=\"short\"" : "", escaped(*text));
   const Figure& f = std::get<Figure>(cell);
   const std::string origin =
       f.origin() == Origin::measured ? "" : fmt::format(" <em>{}</em>", to_string(f.origin()));

@@ -54,6 +54,18 @@ RunParts parts_of(const Run& run) {
                       });
 }
 
+bool any_benched(const std::vector<Run>& runs) {
+  return std::ranges::any_of(runs, [](const Run& run) { return run.json["command"] == "bench"; });
+}
+
+// The short timing of eke quantize counts where nothing was benchmarked.
+void add_outcomes(Known& known, const Run& run, const RunParts& parts, bool benched) {
+  for (Outcome outcome : parts.outcomes) {
+    if (benched && run.json["command"] == "quantize") outcome.latency.reset();
+    known.add(outcome);
+  }
+}
+
 Section provenance(const std::vector<Run>& runs) {
   Section section{"How this was measured"};
   Table commands{"commands, which repeat it", {"result", "command", "eke", "time"}, {}};
@@ -118,20 +130,21 @@ std::vector<Run> runs_of(const std::string& path, const std::string& bytes) {
 Verdict choice_of(const std::vector<Run>& runs, const std::vector<std::string>& variants,
                   const study::Limits& limits) {
   Known known;
-  for (const Run& run : runs)
-    for (const Outcome& outcome : parts_of(run).outcomes) known.add(outcome);
+  const bool benched = any_benched(runs);
+  for (const Run& run : runs) add_outcomes(known, run, parts_of(run), benched);
   return choice_of(known, variants, limits);
 }
 
 Document document_of(const std::string& title, const std::vector<Run>& runs) {
   Document document{title, {}, {}};
   Known known;
+  const bool benched = any_benched(runs);
   std::vector<Section> sections;
   for (const Run& run : runs) {
     RunParts parts = parts_of(run);
+    add_outcomes(known, run, parts, benched);
     if (!parts.section.title.empty()) sections.push_back(std::move(parts.section));
     document.verdicts.insert(document.verdicts.end(), parts.verdicts.begin(), parts.verdicts.end());
-    for (const Outcome& outcome : parts.outcomes) known.add(outcome);
   }
   if (std::optional<Section> all = overview(known)) {
     document.sections.push_back(std::move(*all));

@@ -168,6 +168,7 @@ TEST_F(StudyTest, SaysWhatTheDataLack) {
   expect_error(message(R"("data": "data", "per_class": 30, "train_per_class": 10)"), 1, {"30", "20"});
   expect_error(message(R"("data": "plain")"), 1, {"plain", "no classes"});
   expect_error(message(R"("data": "nowhere")"), 1, {"nowhere"});
+  expect_error(eke("study --network no.onnx --data data -o out"), 1, {"network 'no'", "no file", "no.onnx"});
 }
 
 TEST_F(StudyTest, TwoAtOnceDoNotShareAFolder) {

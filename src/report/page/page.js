@@ -130,7 +130,11 @@
     value.suggestedMin = Math.min(...spread);
     value.suggestedMax = Math.max(...spread);
     if (bars) value.beginAtZero = true;
-    if (chart.kind === 'scatter') place.grace = value.grace = '10%';
+    if (chart.kind === 'scatter') {
+      value.grace = '10%';
+      place.beginAtZero = true;
+      place.suggestedMax = 1.1 * Math.max(...chart.series.flatMap(series => series.points.map(point => point.x)));
+    }
     // Nothing is above all.
     const high = Math.max(...spread), whole = chart.series.every(series => series.points.every(point => point.y.unit === '%'));
     if (whole && high <= 100 && high > 90) value.max = 100;
