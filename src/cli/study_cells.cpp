@@ -218,20 +218,25 @@ FolderLock::~FolderLock() { ::close(fd_); }
 
 void CellRunner::run() const {
   Durations durations;
-  std::vector<const study::Cell*> wanted;
+  std::vector<const study::Cell*> left;
   for (const study::Cell& cell : cells_) {
     if (!finished(cell))
-      wanted.push_back(&cell);
+      left.push_back(&cell);
     else
       durations.add(cell, read_json(path_of(cell)));
   }
-  say(fmt::format("{} cells, {} of them finished before\n", cells_.size(), cells_.size() - wanted.size()));
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
+  std::size_t wanted = left.size(), number = 0;
+  say(fmt::format("{} cells, {} of them finished before\n", cells_.size(), cells_.size() - wanted));
+  // Each is looked at again in its turn: a model that was made again makes what reads it stale.
+  for (const study::Cell& cell : cells_) {
+    if (finished(cell)) continue;
     throw_if_interrupted();
-    say(fmt::format("[{}/{}] {}{}\n", i + 1, wanted.size(), wanted[i]->name,
-                    durations.left(std::span(wanted).subspan(i))));
-    run_cell(*wanted[i]);
-    if (fs::exists(path_of(*wanted[i]))) durations.add(*wanted[i], read_json(path_of(*wanted[i])));
+    if (std::erase(left, &cell) == 0) ++wanted;
+    left.insert(left.begin(), &cell);
+    say(fmt::format("[{}/{}] {}{}\n", ++number, wanted, cell.name, durations.left(left)));
+    run_cell(cell);
+    left.erase(left.begin());
+    if (fs::exists(path_of(cell))) durations.add(cell, read_json(path_of(cell)));
   }
 }
 

@@ -47,6 +47,12 @@ TEST_F(StudyTest, RunsEachCellOnceAndReports) {
   EXPECT_EQ(second.code, 0) << second.err;
   EXPECT_NE(second.err.find("4 of them finished before"), std::string::npos) << second.err;
   EXPECT_EQ(time_of("net.mse.quantize.json"), before);
+  // A model that is made again is judged again, in the same run.
+  fs::remove(folder_ / "out/net.mse.quantize.json");
+  const CommandResult third = eke("study study.json -o out");
+  EXPECT_EQ(third.code, 0) << third.err;
+  EXPECT_NE(third.err.find("[3/3] net.t1.b1.bench"), std::string::npos) << third.err;
+  EXPECT_NE(eke("study study.json -o out").err.find("4 of them finished before"), std::string::npos);
   EXPECT_EQ(eke("report out/study.json -o page.html").code, 0);
   EXPECT_EQ(eke("study merge out out/study.json -o both.html").code, 0);
 }
