@@ -27,9 +27,15 @@ Graph load_onnx(const std::string& path, const LoadOptions& options = {});
 Graph parse_onnx(std::span<const std::byte> bytes, const std::string& folder = "",
                  const LoadOptions& options = {});
 
+struct SaveOptions {
+  // int8 constants within [-8, 7] that one DequantizeLinear and nothing else reads become INT4, two a byte, with their
+  // zero points. Needs opset 21. Read again, they are int8.
+  bool pack_weights = false;
+};
+
 // The bytes of a model in the oldest opset (from 17 on) that has all its operators; equal graphs give equal
 // bytes. Throws for operators that only lowering makes, and above 2 GiB.
-std::string to_onnx(const Graph& graph);
+std::string to_onnx(const Graph& graph, const SaveOptions& options = {});
 void save_onnx(const Graph& graph, const std::string& path);
 
 // A serialized TensorProto, as ONNX's test data has them.

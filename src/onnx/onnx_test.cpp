@@ -456,6 +456,75 @@ TEST(OnnxExternalData, IsRefusedOutsideTheFolderAndOutsideTheFile) {
   EXPECT_THAT(error_of([&] { parse(external_model("w.bin", "", "")); }), HasSubstr("external file 'w.bin'"));
 }
 
+// --- four bits ---------------------------------------------------------------------------------------------
+
+constexpr int kInt8 = 3, kUint4 = 21, kInt4 = 22;
+
+// w of three elements, dequantized.
+ModelProto dequantized_model(int data_type, const std::string& raw) {
+  ModelProto model;
+  model.set_ir_version(10);
+  model.add_opset_import()->set_version(21);
+  model.mutable_graph()->set_name("g");
+  add_value_info(*model.mutable_graph()->add_output(), "y", {3});
+  for (const char* name : {"w", "zero"}) {
+    TensorProto& tensor = *model.mutable_graph()->add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(data_type);
+    if (name[0] == 'w') tensor.add_dims(3);
+    tensor.set_raw_data(name[0] == 'w' ? raw : std::string(1, '\0'));
+  }
+  TensorProto& scale = add_floats(model, "scale", {0.5f});
+  scale.clear_dims();
+  add_node(model, "DequantizeLinear", {"w", "scale", "zero"}, {"y"}, "dequantize");
+  return model;
+}
+
+TEST(Onnx, FourBitsAreReadAsEight) {
+  const Graph with_sign = parse(dequantized_model(kInt4, "\x78\xf3"));
+  EXPECT_EQ(*with_sign.constant(find_value(with_sign, "w")), Tensor::from<std::int8_t>({3}, {-8, 7, 3}));
+  const Graph without = parse(dequantized_model(kUint4, "\x78\xf3"));
+  EXPECT_EQ(*without.constant(find_value(without, "w")), Tensor::from<std::uint8_t>({3}, {8, 7, 3}));
+  ModelProto in_fields = dequantized_model(kInt4, "");
+  TensorProto& w = *in_fields.mutable_graph()->mutable_initializer(0);
+  w.clear_raw_data();
+  w.add_int32_data(0x78);
+  w.add_int32_data(0xf3);
+  EXPECT_EQ(parse(in_fields), with_sign);
+}
+
+TEST(Onnx, WeightsThatFitArePackedTwoAByteWhereAsked) {
+  struct Case {
+    const char* raw;
+    bool packed;
+  };
+  for (const auto& [raw, packed] : {Case{"\xf8\x07\x03", true}, Case{"\xf8\x08\x03", false}}) {
+    const Graph graph = parse(dequantized_model(kInt8, raw));
+    const std::string bytes = to_onnx(graph, {.pack_weights = true});
+    ModelProto model;
+    ASSERT_TRUE(model.ParseFromString(bytes));
+    EXPECT_EQ(model.opset_import(0).version(), packed ? 21 : 17);
+    for (const TensorProto& tensor : model.graph().initializer()) {
+      if (tensor.name() != "w") continue;
+      EXPECT_EQ(tensor.data_type(), packed ? kInt4 : kInt8);
+      EXPECT_EQ(tensor.raw_data().size(), packed ? 2u : 3u);
+    }
+    EXPECT_EQ(parse(bytes), graph);
+    EXPECT_EQ(to_onnx(graph) == bytes, !packed);
+  }
+}
+
+TEST(Onnx, FourBitsAreForDequantizeLinearAlone) {
+  ModelProto other = dequantized_model(kInt4, "\x78\xf3");
+  add_node(other, "Abs", {"w"}, {"z"}, "abs");
+  EXPECT_THAT(error_of([&] { parse(other); }), HasSubstr("node 'abs' (Abs): reads 'w' of 4 bits"));
+  ModelProto output = dequantized_model(kInt4, "\x78\xf3");
+  add_value_info(*output.mutable_graph()->add_output(), "w", {3}, kInt4);
+  EXPECT_THAT(error_of([&] { parse(output); }), HasSubstr("graph output 'w': holds 4 bits"));
+  EXPECT_THAT(error_of([&] { parse(dequantized_model(kInt4, "\x78")); }),
+              HasSubstr("holds 1 bytes, but INT4"));
+}
+
 // --- hostile models ----------------------------------------------------------------------------------------
 
 struct Hostile {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -157,7 +158,7 @@ class Reader {
     check(info.type().value_case() == Type::kTensorType,
           "is no dense tensor: sequences, maps, optionals and sparse tensors are not supported");
     const auto& tensor = info.type().tensor_type();
-    const auto dtype = dtype_from_onnx(tensor.elem_type());
+    const auto dtype = expanded_from_onnx(tensor.elem_type());
     check(dtype.has_value(), "holds {}, which is not supported", data_type_name(tensor.elem_type()));
     Value value;
     value.type.dtype = graph_dtype(*dtype);
@@ -185,6 +186,7 @@ class Reader {
                      Value value = declared(input);
                      check(input.type().tensor_type().has_shape(),
                            "has no shape; set one when exporting (names of dynamic extents will do)");
+                     if (is_four_bit(input.type().tensor_type().elem_type())) four_bit_.insert(input.name());
                      graph_.inputs.push_back(define(input.name(), std::move(value)));
                    });
     }
@@ -194,6 +196,7 @@ class Reader {
     for (schema::TensorProto& proto : *model_.mutable_graph()->mutable_initializer()) {
       with_context([&] { return fmt::format("initializer '{}'", proto.name()); },
                    [&] { define_constant(proto.name(), read(proto)); });
+      if (is_four_bit(proto.data_type())) four_bit_.insert(proto.name());
       proto.clear_raw_data();
       proto.mutable_raw_data()->shrink_to_fit();
     }
@@ -256,6 +259,9 @@ class Reader {
       case AttributeProto::STRING:
         return attribute.s();
       case AttributeProto::TENSOR:
+        check(!is_four_bit(attribute.t().data_type()),
+              "holds {}, which is supported in initializers that a DequantizeLinear reads",
+              data_type_name(attribute.t().data_type()));
         return read(attribute.t());
       case AttributeProto::FLOATS:
         return op::Floats(attribute.floats().begin(), attribute.floats().end());
@@ -308,8 +314,16 @@ class Reader {
     return node;
   }
 
+  // Four bits are read as eight, which is the same to what turns them into floats, and to nothing else.
+  void check_four_bit(const schema::NodeProto& proto) const {
+    if (proto.op_type() == "DequantizeLinear" && domain_of(proto.domain()).empty()) return;
+    for (const std::string& input : proto.input())
+      check(!four_bit_.contains(input), "reads '{}' of 4 bits, which only DequantizeLinear may", input);
+  }
+
   void add_node(const schema::NodeProto& proto) {
     if (is_constant(proto)) return;
+    check_four_bit(proto);
     OnnxNode node = onnx_node(proto);
     check(!node.out.empty(), "has no outputs");
     OnnxMatch match = find_onnx(node.type, node.domain);
@@ -329,20 +343,23 @@ class Reader {
   // extents.
   void add_graph_outputs() {
     for (const auto& output : model_.graph().output()) {
-      with_context([&] { return fmt::format("graph output '{}'", output.name()); },
-                   [&] {
-                     const auto it = ids_.find(output.name());
-                     check(it != ids_.end(), "nothing defines it");
-                     graph_.outputs.push_back(it->second);
-                     Value& value = graph_[it->second];
-                     const bool computed =
-                         value.constant == nullptr && std::find(graph_.inputs.begin(), graph_.inputs.end(),
-                                                                it->second) == graph_.inputs.end();
-                     if (!computed || !output.has_type()) return;
-                     Value type = declared(output);
-                     value.type = std::move(type.type);
-                     value.dim_names = std::move(type.dim_names);
-                   });
+      with_context(
+          [&] { return fmt::format("graph output '{}'", output.name()); },
+          [&] {
+            check(!four_bit_.contains(output.name()) && !is_four_bit(output.type().tensor_type().elem_type()),
+                  "holds 4 bits, which is not supported");
+            const auto it = ids_.find(output.name());
+            check(it != ids_.end(), "nothing defines it");
+            graph_.outputs.push_back(it->second);
+            Value& value = graph_[it->second];
+            const bool computed =
+                value.constant == nullptr &&
+                std::find(graph_.inputs.begin(), graph_.inputs.end(), it->second) == graph_.inputs.end();
+            if (!computed || !output.has_type()) return;
+            Value type = declared(output);
+            value.type = std::move(type.type);
+            value.dim_names = std::move(type.dim_names);
+          });
     }
     check(!graph_.outputs.empty(), "the graph has no outputs");
   }
@@ -352,6 +369,7 @@ class Reader {
   LoadOptions options_;
   Graph graph_;
   std::map<std::string, int> opsets_;
+  std::set<std::string> four_bit_;  // inputs and initializers of INT4 or UINT4
   std::unordered_map<std::string, ValueId> ids_;
   std::unordered_set<std::string> names_;
 };

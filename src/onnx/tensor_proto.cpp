@@ -26,6 +26,8 @@ constexpr std::array<std::string_view, 24> kNames{
     "UINT32",         "UINT64",     "COMPLEX64",      "COMPLEX128", "BFLOAT16", "FLOAT8E4M3FN",
     "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4",      "INT4",     "FLOAT4E2M1"};
 
+constexpr std::int64_t kUint4 = 21, kInt4 = 22;
+
 Shape shape_of(const schema::TensorProto& proto) {
   Shape shape;
   for (const std::int64_t extent : proto.dims()) {
@@ -119,6 +121,31 @@ std::size_t parse_size(const std::string& text, std::string_view key) {
   return value;
 }
 
+// Of each byte the low half comes first; a last half that is left over is not looked at.
+Tensor expanded(std::span<const std::byte> bytes, bool has_sign, const Shape& shape) {
+  Tensor tensor(has_sign ? DType::i8 : DType::u8, shape);
+  auto* const out = static_cast<std::uint8_t*>(tensor.mutable_data());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.count()); ++i) {
+    const auto half = static_cast<std::uint8_t>(static_cast<unsigned>(bytes[i / 2]) >> (i % 2 * 4) & 15u);
+    out[i] = has_sign && half >= 8 ? static_cast<std::uint8_t>(half - 16) : half;
+  }
+  return tensor;
+}
+
+Tensor read_four_bit(const schema::TensorProto& proto, const Shape& shape, ExternalData& external) {
+  const bool has_sign = proto.data_type() == kInt4;
+  const std::size_t bytes = (byte_size(DType::u8, shape) + 1) / 2;
+  if (proto.data_location() == schema::TensorProto::EXTERNAL)
+    return expanded(external.find(proto, bytes), has_sign, shape);
+  std::string packed = proto.raw_data();
+  if (!proto.has_raw_data()) {
+    for (const std::int32_t pair : proto.int32_data()) packed.push_back(static_cast<char>(pair));
+  }
+  check(packed.size() == bytes, "holds {} bytes, but {} of shape {} needs {}", packed.size(),
+        data_type_name(proto.data_type()), to_string(shape), bytes);
+  return expanded(std::as_bytes(std::span(packed)), has_sign, shape);
+}
+
 }  // namespace
 
 std::string data_type_name(std::int64_t data_type) {
@@ -134,6 +161,13 @@ std::optional<DType> dtype_from_onnx(std::int64_t data_type) noexcept {
 }
 
 std::int64_t dtype_to_onnx(DType dtype) noexcept { return kNumbers[static_cast<std::size_t>(dtype)]; }
+
+bool is_four_bit(std::int64_t data_type) noexcept { return data_type == kUint4 || data_type == kInt4; }
+
+std::optional<DType> expanded_from_onnx(std::int64_t data_type) noexcept {
+  if (is_four_bit(data_type)) return data_type == kInt4 ? DType::i8 : DType::u8;
+  return dtype_from_onnx(data_type);
+}
 
 const MappedFile& ExternalData::open(const std::string& location) {
   namespace fs = std::filesystem;
@@ -170,10 +204,11 @@ std::span<const std::byte> ExternalData::find(const schema::TensorProto& tensor,
 }
 
 Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external) {
-  const std::optional<DType> dtype = dtype_from_onnx(proto.data_type());
-  check(dtype.has_value(), "holds {}, which is not supported", data_type_name(proto.data_type()));
   check(!proto.has_segment(), "is a segment of a tensor, which is not supported");
   const Shape shape = shape_of(proto);
+  if (is_four_bit(proto.data_type())) return read_four_bit(proto, shape, external);
+  const std::optional<DType> dtype = dtype_from_onnx(proto.data_type());
+  check(dtype.has_value(), "holds {}, which is not supported", data_type_name(proto.data_type()));
   const std::size_t bytes = byte_size(*dtype, shape);
 
   // What the file holds is compared with what the shape asks for before the memory is taken.
@@ -205,6 +240,18 @@ void write_tensor(const Tensor& tensor, schema::TensorProto& proto) {
   check(tensor.bytes() <= static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()),
         "has {} bytes; one ONNX file holds less than 2 GiB", tensor.bytes());
   proto.set_raw_data(tensor.data(), tensor.bytes());
+}
+
+void write_four_bit(const Tensor& tensor, schema::TensorProto& proto) {
+  for (const std::int64_t extent : tensor.shape()) proto.add_dims(extent);
+  proto.set_data_type(static_cast<std::int32_t>(kInt4));
+  const auto values = tensor.values<std::int8_t>();
+  std::string packed((values.size() + 1) / 2, '\0');
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const unsigned half = static_cast<unsigned>(values[i]) & 15u;
+    packed[i / 2] = static_cast<char>(static_cast<unsigned char>(packed[i / 2]) | half << (i % 2 * 4));
+  }
+  proto.set_raw_data(packed);
 }
 
 }  // namespace eke::onnx

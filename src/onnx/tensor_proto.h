@@ -21,6 +21,11 @@ std::string data_type_name(std::int64_t data_type);
 std::optional<DType> dtype_from_onnx(std::int64_t data_type) noexcept;
 std::int64_t dtype_to_onnx(DType dtype) noexcept;
 
+// INT4 and UINT4, two elements a byte: they are read as i8 and u8.
+bool is_four_bit(std::int64_t data_type) noexcept;
+std::optional<DType> expanded_from_onnx(
+    std::int64_t data_type) noexcept;  // dtype_from_onnx, and of those the wider
+
 // The files beside a model that hold its large tensors. Paths that leave the folder are refused.
 class ExternalData {
  public:
@@ -38,5 +43,6 @@ class ExternalData {
 
 Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external);
 void write_tensor(const Tensor& tensor, schema::TensorProto& proto);
+void write_four_bit(const Tensor& tensor, schema::TensorProto& proto);  // i8 in [-8, 7], as INT4
 
 }  // namespace eke::onnx

@@ -23,6 +23,7 @@ namespace {
 
 // Read by all tools of the last years; LayerNormalization is the newest operator that CNNs need.
 constexpr int kOldestWritten = 17;
+constexpr int kFourBitOpset = 21;
 
 std::int64_t ir_version_for(int opset) { return opset <= 18 ? 8 : opset <= 20 ? 9 : 10; }
 
@@ -45,7 +46,8 @@ bool is_coerced(const Op& op) {
 
 class Writer {
  public:
-  explicit Writer(const Graph& graph) : graph_(graph), typed_(with_types(graph)) {
+  Writer(const Graph& graph, const SaveOptions& options) : graph_(graph), typed_(with_types(graph)) {
+    if (options.pack_weights) choose_packed();
     for (const Value& value : graph.values) names_.insert(value.name);
     for (const Node& node : graph.nodes) names_.insert(node.name);
   }
@@ -93,12 +95,36 @@ class Writer {
             "the constants have more than 2 GiB, which is more than one ONNX file can hold");
       schema::TensorProto& tensor = *proto.add_initializer();
       tensor.set_name(value.name);
-      write_tensor(*value.constant, tensor);
+      if (packed_.contains(&value)) {
+        write_four_bit(*value.constant, tensor);
+      } else {
+        write_tensor(*value.constant, tensor);
+      }
     }
     for (const ValueId id : graph_.outputs) {
       const Value &value = graph_[id], *typed = with_type(id);
       write_info(typed ? *typed : value, typed != nullptr || value.type.shape.rank() > 0,
                  *proto.add_output());
+    }
+  }
+
+  bool fits_four_bits(ValueId id, const std::vector<std::vector<int>>& readers) const {
+    const Tensor* constant = graph_.constant(id);
+    return constant != nullptr && constant->dtype() == DType::i8 &&
+           readers[static_cast<std::size_t>(id)].size() == 1 && !is_graph_output(graph_, id) &&
+           std::ranges::all_of(constant->values<std::int8_t>(), [](int q) { return q >= -8 && q <= 7; });
+  }
+
+  void choose_packed() {
+    const auto readers = consumers(graph_);
+    for (const Node& node : graph_.nodes) {
+      if (!std::holds_alternative<op::DequantizeLinear>(node.op) || !fits_four_bits(node.in[0], readers))
+        continue;
+      const ValueId zero_point = node.in.size() > 2 ? node.in[2] : kNoValue;
+      if (zero_point != kNoValue && !fits_four_bits(zero_point, readers)) continue;
+      packed_.insert(&graph_[node.in[0]]);
+      if (zero_point != kNoValue) packed_.insert(&graph_[zero_point]);
+      opset_ = std::max(opset_, kFourBitOpset);
     }
   }
 
@@ -277,6 +303,7 @@ class Writer {
   const Graph typed_;
   schema::ModelProto model_;
   int opset_ = kOldestWritten, newest_ = std::numeric_limits<int>::max();
+  std::set<const Value*> packed_;  // constants that go two a byte
   std::set<std::string> domains_{""};
   std::unordered_set<std::string> names_;
 };
@@ -284,9 +311,9 @@ class Writer {
 }  // namespace
 }  // namespace onnx
 
-std::string to_onnx(const Graph& graph) {
+std::string to_onnx(const Graph& graph, const SaveOptions& options) {
   verify(graph);
-  const schema::ModelProto model = onnx::Writer(graph).write();
+  const schema::ModelProto model = onnx::Writer(graph, options).write();
   check(model.ByteSizeLong() < static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()),
         "the model has {} bytes; one ONNX file holds less than 2 GiB", model.ByteSizeLong());
   return model.SerializeAsString();
