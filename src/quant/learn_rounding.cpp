@@ -249,8 +249,8 @@ class Learner {
     for (std::size_t o = 0; o < rows.size(); ++o) {
       learned.before += rows[o].before / static_cast<double>(rows.size());
       learned.after += rows[o].after / static_cast<double>(rows.size());
-      const double scale = input_scale * double{weights.scale[weights.scale.size() == 1 ? 0 : o]};
-      store(site, rows[o], static_cast<std::int64_t>(o), rows[o].bias / scale, weights);
+      store(site, rows[o], static_cast<std::int64_t>(o), rows[o].bias / (input_scale * rows[o].scale),
+            weights);
     }
     result_.layers.push_back(learned);
     QuantizedWeightsByNode all = std::move(result_.quantized.weights);
@@ -275,7 +275,10 @@ class Learner {
         nearest.push_back(stored[at]);
       }
     }
-    return round_row(sums, in_group, row, nearest, scale, 127);
+    const std::int32_t levels = weight_levels(weights.bits);
+    return weights.bits < 8 && weights.scale.size() > 1
+               ? round_row_and_step(sums, in_group, row, scale, levels)
+               : round_row(sums, in_group, row, nearest, scale, levels);
   }
 
   // A row whose sums could leave 32 bits keeps its rounding.
@@ -284,6 +287,7 @@ class Learner {
     double most = std::fabs(bias);
     for (const std::int32_t q : row.q) most += 255.0 * std::abs(q);
     if (std::fabs(bias) > kMaxBias || most > double{std::numeric_limits<std::int32_t>::max()}) return;
+    if (weights.scale.size() > 1) weights.scale[static_cast<std::size_t>(o)] = static_cast<float>(row.scale);
     weights.bias[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(std::nearbyint(bias));
     const auto stored = weights.weights.mutable_values<std::int8_t>();
     for (std::int64_t i = 0, n = 0; i < site.weights.inputs; ++i) {

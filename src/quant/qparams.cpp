@@ -9,7 +9,7 @@
 namespace eke {
 namespace {
 
-constexpr double kWeightLevels = 127;
+constexpr double kSymmetricLevels = 127;  // of activations
 constexpr double kMaxBias = 1 << 30;
 
 double rounded(double x) { return std::nearbyint(x); }  // half to even
@@ -37,11 +37,11 @@ float largest(const Channel& channel) {
   return most;
 }
 
-double squared_error(const Channel& channel, float scale) {
+double squared_error(const Channel& channel, float scale, float levels) {
   const float per_step = 1 / scale;
   double error = 0;
   channel.for_each([&](std::int64_t, float w) {
-    const float q = std::clamp(std::nearbyintf(w * per_step), -127.0f, 127.0f);
+    const float q = std::clamp(std::nearbyintf(w * per_step), -levels, levels);
     const double e = double{w} - double{q} * scale;
     error += e * e;
   });
@@ -49,13 +49,13 @@ double squared_error(const Channel& channel, float scale) {
 }
 
 // Clippings from none down to half of the largest magnitude.
-float best_scale(const Channel& channel, float max_scale) {
+float best_scale(const Channel& channel, float max_scale, float levels) {
   constexpr int kSteps = 40;
   float best = max_scale;
-  double least = squared_error(channel, max_scale);
+  double least = squared_error(channel, max_scale, levels);
   for (int i = 1; i <= kSteps; ++i) {
     const float scale = max_scale * (1.0f - 0.5f * static_cast<float>(i) / kSteps);
-    const double error = squared_error(channel, scale);
+    const double error = squared_error(channel, scale, levels);
     if (error < least) {
       least = error;
       best = scale;
@@ -67,11 +67,11 @@ float best_scale(const Channel& channel, float max_scale) {
 // The largest magnitude that the accumulator of a channel can reach.
 struct Accumulator {
   double largest_input;  // |q - zero point|
+  double levels;         // of the weights
   double sum_of_weights(const Channel& channel, float scale) const {
     double sum = 0;
-    channel.for_each([&](std::int64_t, float w) {
-      sum += std::min(kWeightLevels, std::fabs(rounded(double{w} / scale)));
-    });
+    channel.for_each(
+        [&](std::int64_t, float w) { sum += std::min(levels, std::fabs(rounded(double{w} / scale))); });
     return sum * largest_input;
   }
 };
@@ -140,11 +140,12 @@ class MeanError {
 
 // A scale for each channel before widening; of dead channels 0.
 std::vector<float> ranged_scales(const Channels& channels, const WeightOptions& options) {
+  const auto levels = static_cast<float>(weight_levels(options.bits));
   const auto scale_of = [&](const Channel& channel) {
-    const float max_scale = std::max(largest(channel) / static_cast<float>(kWeightLevels), 0.0f);
+    const float max_scale = std::max(largest(channel) / levels, 0.0f);
     if (max_scale == 0) return 0.0f;
     const float scale = std::max(max_scale, kMinScale);
-    return options.range == WeightRange::mse ? best_scale(channel, scale) : scale;
+    return options.range == WeightRange::mse ? best_scale(channel, scale, levels) : scale;
   };
   const auto count = static_cast<std::size_t>(channels.output_channels());
   if (!options.per_channel) return std::vector<float>(count, scale_of(channels.all()));
@@ -179,7 +180,7 @@ ScaleZero qparams_for(Range range, const ActivationScheme& scheme) {
   const std::int32_t middle = scheme.dtype == DType::u8 ? 128 : 0;
   if (lo == hi) return {1, scheme.symmetric ? middle : std::max(levels.lo, 0)};
   if (scheme.symmetric) {
-    const auto scale = static_cast<float>(std::max(-lo, hi) / kWeightLevels);
+    const auto scale = static_cast<float>(std::max(-lo, hi) / kSymmetricLevels);
     return {std::max(scale, kMinScale), middle};
   }
   const float scale = std::max(static_cast<float>((hi - lo) / (levels.hi - levels.lo)), kMinScale);
@@ -200,14 +201,19 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
         "the weights contain NaN or infinite values");
   check(std::ranges::all_of(bias, is_finite), "the bias contains NaN or infinite values");
 
+  check(options.bits >= 2 && options.bits <= 8, "weights of {} bits are not supported; 2 to 8 are",
+        options.bits);
   QuantizedWeights result{Tensor(DType::i8, weights.shape()),
                           learned.empty() ? ranged_scales(channels, options) : spread_over(learned, count),
                           {}};
+  result.bits = options.bits;
+  const double levels = weight_levels(options.bits);
   std::vector<float>& scales = result.scale;
   const float live = count == 0 ? 1 : *std::ranges::max_element(scales);
   const double sx = input.qparams.scale;
-  const Accumulator accumulator{double(
-      std::max(input.levels.hi - input.qparams.zero_point, input.qparams.zero_point - input.levels.lo))};
+  const Accumulator accumulator{double(std::max(input.levels.hi - input.qparams.zero_point,
+                                                input.qparams.zero_point - input.levels.lo)),
+                                levels};
   for (std::size_t c = 0; c < count; ++c) {
     const Channel channel = channels.channel(static_cast<std::int64_t>(c));
     if (largest(channel) == 0) ++result.dead_channels;
@@ -226,7 +232,7 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
   for (std::size_t c = 0; c < count; ++c) {
     const auto first = static_cast<std::int64_t>(c) * channels.inner();
     channels.channel(static_cast<std::int64_t>(c)).for_each([&](std::int64_t i, float w) {
-      const double q = std::clamp(rounded(double{w} / scales[c]), -kWeightLevels, kWeightLevels);
+      const double q = std::clamp(rounded(double{w} / scales[c]), -levels, levels);
       out[first + i] = static_cast<std::int8_t>(q);
       errors.push_back(q * scales[c] - w);
       signal += double{w} * w;

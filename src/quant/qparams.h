@@ -35,6 +35,9 @@ Levels levels_of(const ActivationScheme& scheme);  // throws on a dtype other th
 inline constexpr float kMinScale = 0x1p-60f;
 ScaleZero qparams_for(Range range, const ActivationScheme& scheme);
 
+// The largest integer of symmetric weights: 127 for 8 bits, 7 for 4.
+constexpr std::int32_t weight_levels(int bits) { return (1 << (bits - 1)) - 1; }
+
 // How the range of weights is chosen: their largest magnitude, or the clipping with the least squared error.
 enum class WeightRange : std::uint8_t { max, mse };
 std::string_view to_string(WeightRange range) noexcept;
@@ -42,6 +45,7 @@ std::string_view to_string(WeightRange range) noexcept;
 struct WeightOptions {
   bool per_channel = true;
   WeightRange range = WeightRange::max;
+  int bits = 8;  // 2 to 8
   friend bool operator==(const WeightOptions&, const WeightOptions&) = default;
 };
 
@@ -56,13 +60,14 @@ struct ProductInput {
 };
 
 struct QuantizedWeights {
-  Tensor weights;            // int8 in [-127, 127], the shape of the float weights
+  Tensor weights;            // int8 in [-levels, levels] of weight_levels(), the shape of the float weights
   std::vector<float> scale;  // one, or one a channel
   std::vector<std::int32_t>
       bias;                  // one a channel in units of input scale * scale; empty without bias and means
   int dead_channels = 0;     // channels whose weights are all zero
   int widened_channels = 0;  // channels whose scale was enlarged for the sake of the accumulator
   double sqnr_db = 0;        // signal to quantization noise of the weights; infinite when exact
+  int bits = 8;
 };
 
 // `weights` is f32 with its output channels along `axis`, input channels along the other of the first two

@@ -30,6 +30,7 @@ struct QuantizedLayer {
   int widened_channels = 0;  // scale enlarged so that bias and accumulator fit into int32
   float min_scale = 0, max_scale = 0;
   double weight_sqnr_db = 0;  // infinite when exact
+  int weight_bits = 8;
 };
 
 // A node that computes in float, and why.

@@ -337,11 +337,14 @@ class Rewriter {
     const auto learned = options_.learned.weights.find(weight_name);
     const std::string layer(label(graph_, original));
     const auto known = given_.find(layer);
+    WeightOptions weight_options = options_.weights;
+    if (const auto bits = options_.weight_bits.find(layer); bits != options_.weight_bits.end())
+      weight_options.bits = bits->second;
     const QuantizedWeights quantized =
         known != given_.end()
             ? known->second
             : quantize_weights(
-                  parameters.weights, axis, parameters.bias, product, options_.weights,
+                  parameters.weights, axis, parameters.bias, product, weight_options,
                   learned == options_.learned.weights.end() ? std::span<const float>() : learned->second);
     check(quantized.weights.shape() == parameters.weights.shape(), "given weights of shape {} for {}",
           to_string(quantized.weights.shape()), to_string(parameters.weights.shape()));
@@ -369,7 +372,7 @@ class Rewriter {
     const auto [least, most] = std::ranges::minmax(quantized.scale);
     report_.layers.push_back({std::string(label(graph_, original)), std::string(op_name(original.op)),
                               cost_of(graph_, original), static_cast<int>(channels), quantized.dead_channels,
-                              quantized.widened_channels, least, most, quantized.sqnr_db});
+                              quantized.widened_channels, least, most, quantized.sqnr_db, quantized.bits});
   }
 
   // Weights stay float constants of their name, and are rounded when they are read; a bias gets the value that its

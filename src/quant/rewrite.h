@@ -41,9 +41,10 @@ struct QuantizeOptions {
   ActivationScheme activations = {};
   WeightOptions weights = {};
   ResidualRounding residual_rounding = ResidualRounding::every_tensor;
-  bool float_outputs = true;           // sums and averages that nothing integer reads leave in float
-  bool correct_biases = true;          // by the means of CalibratedRange, where they are given
-  std::vector<std::string> keep = {};  // patterns (keep.h) of nodes to leave in float
+  bool float_outputs = true;                    // sums and averages that nothing integer reads leave in float
+  bool correct_biases = true;                   // by the means of CalibratedRange, where they are given
+  std::vector<std::string> keep = {};           // patterns (keep.h) of nodes to leave in float
+  std::map<std::string, int> weight_bits = {};  // by label (keep.h): instead of weights.bits
   LearnedScales learned = {};
 };
 

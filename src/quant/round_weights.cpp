@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 
@@ -11,8 +12,8 @@ namespace {
 constexpr std::size_t kRows = 64;  // taken in together, so that a row of the matrix stays in the cache
 constexpr double kHold = 0.01;  // of the mean variance of an input, that holds weights to their float values
 constexpr int kSweeps = 20;
-// Fewer fit the samples instead of the network: such a row keeps its rounding, and gets its bias.
-constexpr std::int64_t kSamplesPerInput = 2;
+// Added to the hold for each input that a sample has to tell of: few samples fit themselves instead of the network.
+constexpr double kScarcity = 0.25;
 
 }  // namespace
 
@@ -80,57 +81,149 @@ void RoundingSums::finish() {
     wanted_wanted_[o] = std::max(0.0, wanted_wanted_[o] / n - wanted_[o] * wanted_[o]);
 }
 
+namespace {
+
+// The problem of one row: `hold` is in the units of the covariance.
+struct Row {
+  const RoundingSums& sums;
+  std::size_t output;
+  std::span<const float> weights;
+  double hold;
+
+  Row(const RoundingSums& s, std::size_t o, std::span<const float> w) : sums(s), output(o), weights(w) {
+    const std::size_t count = sums.inputs();
+    double trace = 0;
+    for (std::size_t i = 0; i < count; ++i) trace += sums.covariance(i)[i];
+    const double each = trace / static_cast<double>(std::max<std::size_t>(count, 1));
+    const double scarce =
+        static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(sums.samples(), 1));
+    hold = each * (kHold + kScarcity * scarce);
+  }
+};
+
+// Integers times a step, and the gradient that belongs to them.
+class Descent {
+ public:
+  Descent(const Row& row, std::vector<std::int32_t> q, double scale, std::int32_t levels)
+      : row_(row), q_(std::move(q)), scale_(scale), levels_(levels), missing_(q_.size()) {
+    for (std::size_t i = 0; i < q_.size(); ++i) {
+      const std::span<const double> with = row_.sums.covariance(i);
+      double made = 0;
+      for (std::size_t k = 0; k < q_.size(); ++k) made += with[k] * q_[k];
+      missing_[i] = row_.sums.cross(i, row_.output) - made * scale_;
+    }
+  }
+
+  double error() const {
+    double error = row_.sums.variance_wanted(row_.output);
+    for (std::size_t i = 0; i < q_.size(); ++i)
+      error -= q_[i] * scale_ * (row_.sums.cross(i, row_.output) + missing_[i]);
+    return std::max(error, 0.0);
+  }
+
+  // What holding the weights adds to the error.
+  double held() const {
+    double held = 0;
+    for (std::size_t i = 0; i < q_.size(); ++i) {
+      const double off = double{row_.weights[i]} - q_[i] * scale_;
+      held += row_.hold * off * off;
+    }
+    return held;
+  }
+
+  void run() {
+    if (row_.hold <= 0) return;
+    bool changed = true;
+    for (int sweep = 0; sweep < kSweeps && changed; ++sweep) {
+      changed = false;
+      for (std::size_t i = 0; i < q_.size(); ++i) changed = move(i) || changed;
+    }
+  }
+
+  // The step that is best for these integers; the present one where they are all 0.
+  double best_scale() const {
+    double reached = 0, power = 0;
+    for (std::size_t i = 0; i < q_.size(); ++i) {
+      const double made = row_.sums.cross(i, row_.output) - missing_[i];
+      reached += q_[i] * (row_.sums.cross(i, row_.output) + row_.hold * double{row_.weights[i]});
+      power += q_[i] * (made / scale_ + row_.hold * q_[i]);
+    }
+    return power > 0 && reached > 0 ? reached / power : scale_;
+  }
+
+  RoundedRow result(double before) const {
+    RoundedRow row{.q = q_, .scale = scale_, .before = before, .after = error()};
+    row.held = row.after + held();
+    row.bias = row_.sums.mean_wanted(row_.output);
+    for (std::size_t i = 0; i < q_.size(); ++i) row.bias -= q_[i] * scale_ * row_.sums.mean_read(i);
+    return row;
+  }
+  const std::vector<std::int32_t>& q() const noexcept { return q_; }
+
+ private:
+  bool move(std::size_t i) {
+    const std::span<const double> with = row_.sums.covariance(i);
+    const double pull = missing_[i] + row_.hold * (double{row_.weights[i]} - q_[i] * scale_);
+    const auto steps = static_cast<std::int32_t>(
+        std::clamp(std::nearbyint(pull / ((with[i] + row_.hold) * scale_)), -2.0 * levels_, 2.0 * levels_));
+    const std::int32_t moved = std::clamp(q_[i] + steps, -levels_, levels_) - q_[i];
+    if (moved == 0) return false;
+    q_[i] += moved;
+    const double by = moved * scale_;
+    for (std::size_t k = 0; k < q_.size(); ++k) missing_[k] -= with[k] * by;
+    return true;
+  }
+
+  const Row& row_;
+  std::vector<std::int32_t> q_;
+  double scale_;
+  std::int32_t levels_;
+  std::vector<double> missing_;  // the covariance times what is missing of the best real weights
+};
+
+std::vector<std::int32_t> to_nearest(std::span<const float> weights, double scale, std::int32_t levels) {
+  std::vector<std::int32_t> q;
+  for (const float w : weights)
+    q.push_back(static_cast<std::int32_t>(
+        std::clamp(std::nearbyint(double{w} / scale), -double{1} * levels, double{1} * levels)));
+  return q;
+}
+
+}  // namespace
+
 RoundedRow round_row(const RoundingSums& sums, std::size_t o, std::span<const float> weights,
                      std::span<const std::int32_t> nearest, double scale, std::int32_t levels) {
-  const std::size_t count = sums.inputs();
-  check(weights.size() == count && nearest.size() == count && scale > 0, "a row of {} weights for {} inputs",
-        weights.size(), count);
-  RoundedRow row{{nearest.begin(), nearest.end()}};
-  double trace = 0;
-  for (std::size_t i = 0; i < count; ++i) trace += sums.covariance(i)[i];
-  const bool enough = sums.samples() >= kSamplesPerInput * static_cast<std::int64_t>(count);
-  const double hold = trace / static_cast<double>(std::max<std::size_t>(count, 1)) * kHold;
+  check(weights.size() == sums.inputs() && nearest.size() == sums.inputs() && scale > 0,
+        "a row of {} weights for {} inputs", weights.size(), sums.inputs());
+  const Row row(sums, o, weights);
+  Descent descent(row, {nearest.begin(), nearest.end()}, scale, levels);
+  const double before = descent.error();
+  descent.run();
+  return descent.result(before);
+}
 
-  // The gradient of the error: covariance times what is missing of the best real weights.
-  std::vector<double> missing(count);
-  double error = sums.variance_wanted(o);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::span<const double> with = sums.covariance(i);
-    double made = 0;
-    for (std::size_t k = 0; k < count; ++k) made += with[k] * row.q[k] * scale;
-    missing[i] = sums.cross(i, o) - made;
-    error -= row.q[i] * scale * (sums.cross(i, o) + missing[i]);
-  }
-  row.before = row.after = std::max(error, 0.0);
-  if (enough && hold > 0) {
-    for (std::size_t i = 0; i < count; ++i) missing[i] += hold * (double{weights[i]} - row.q[i] * scale);
-    for (int sweep = 0; sweep < kSweeps; ++sweep) {
-      bool changed = false;
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::span<const double> with = sums.covariance(i);
-        const double curvature = with[i] + hold;
-        const auto steps = static_cast<std::int32_t>(
-            std::clamp(std::nearbyint(missing[i] / (curvature * scale)), -2.0 * levels, 2.0 * levels));
-        const std::int32_t moved = std::clamp(row.q[i] + steps, -levels, levels) - row.q[i];
-        if (moved == 0) continue;
-        changed = true;
-        row.q[i] += moved;
-        const double by = moved * scale;
-        for (std::size_t k = 0; k < count; ++k) missing[k] -= with[k] * by;
-        missing[i] -= hold * by;
-      }
-      if (!changed) break;
+RoundedRow round_row_and_step(const RoundingSums& sums, std::size_t o, std::span<const float> weights,
+                              double scale, std::int32_t levels) {
+  constexpr double kClippings[] = {1.25, 1, 0.8, 0.65};
+  constexpr int kTurns = 3;
+  check(weights.size() == sums.inputs() && scale > 0, "a row of {} weights for {} inputs", weights.size(),
+        sums.inputs());
+  const Row row(sums, o, weights);
+  const double before = Descent(row, to_nearest(weights, scale, levels), scale, levels).error();
+  std::optional<RoundedRow> best;
+  for (const double clipping : kClippings) {
+    auto step = static_cast<double>(static_cast<float>(scale * clipping));
+    std::vector<std::int32_t> q = to_nearest(weights, step, levels);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      Descent descent(row, q, step, levels);
+      descent.run();
+      RoundedRow found = descent.result(before);
+      if (!best || found.held < best->held) best = std::move(found);
+      q = descent.q();
+      step = static_cast<double>(static_cast<float>(descent.best_scale()));
     }
-    error = sums.variance_wanted(o);
-    for (std::size_t i = 0; i < count; ++i) {
-      const double w = row.q[i] * scale, left = missing[i] - hold * (double{weights[i]} - w);
-      error -= w * (sums.cross(i, o) + left);
-    }
-    row.after = std::max(error, 0.0);
   }
-  row.bias = sums.mean_wanted(o);
-  for (std::size_t i = 0; i < count; ++i) row.bias -= row.q[i] * scale * sums.mean_read(i);
-  return row;
+  return *best;
 }
 
 }  // namespace eke

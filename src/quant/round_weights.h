@@ -42,14 +42,20 @@ class RoundingSums {
 
 struct RoundedRow {
   std::vector<std::int32_t> q;
+  double scale = 1;
   double bias = 0;               // so that the mean of the sums is the wanted one
   double before = 0, after = 0;  // mean squared error of the sums, each with its best bias
+  double held = 0;               // what was made least: `after`, and what the hold adds
 };
 
 // Output `o`: integers near `nearest` (the row rounded to nearest) in [-levels, levels], times `scale` the weights.
 // `weights` is the float row, which holds the result a little. Never worse than `nearest` in the mean squared error
-// with that hold; `nearest` itself where there are few samples for the inputs.
+// with that hold. The fewer samples there are for an input, the harder it holds.
 RoundedRow round_row(const RoundingSums& sums, std::size_t o, std::span<const float> weights,
                      std::span<const std::int32_t> nearest, double scale, std::int32_t levels);
+
+// The same with a scale of its own: of several clippings of the one given, each made best for its integers in turn.
+RoundedRow round_row_and_step(const RoundingSums& sums, std::size_t o, std::span<const float> weights,
+                              double scale, std::int32_t levels);
 
 }  // namespace eke
