@@ -17,6 +17,7 @@ void add_run(App& app, Action& action);
 void add_eval(App& app, Action& action);
 void add_train(App& app, Action& action);
 void add_quantize(App& app, Action& action);
+void add_search(App& app, Action& action);
 void add_tune(App& app, Action& action);
 void add_bench(App& app, Action& action);
 void add_diff(App& app, Action& action);

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/explain_model.h"
 #include "cli/provenance.h"
+#include "cli/quantization_walk.h"
 
 namespace eke::cli {
 
@@ -30,20 +31,21 @@ int explain(const Options& options) {
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
   check_keep(graph, options.quantization.keep);
-  CalibrationImages images(data, preprocess, threads);
-  const CalibratedGraph calibrated = calibrate_on(graph, images, threads, options.quantization);
-  std::vector<LearnedLayer> learned;
-  const Quantized quantized =
-      quantize_calibrated(graph, calibrated, images, threads, options.quantization, learned);
+  const CalibrationParts parts = hold_back(data, options.quantization.effort != "fast");
+  CalibrationImages images(parts.calibration, preprocess, threads);
+  std::optional<HeldBack> held;
+  if (parts.held_back) held.emplace(held_back_images(*parts.held_back, preprocess, threads, false, 0));
+  const Walk made =
+      walk(graph, images, held ? &*held : nullptr, {options.quantization, std::nullopt}, threads);
   const Explanation explanation =
-      explain_model(calibrated, quantized, options.quantization, images, options.images, false, threads);
+      explain_model(*made.calibrated, made.quantized, made.settings, images, options.images, false, threads);
   if (options.common.json) {
-    Json json{{"model", options.model}, {"calibration_images", data.size()}};
+    Json json{{"model", options.model}, {"calibration_images", parts.calibration.size()}};
     json.update(to_json(explanation));
     json["ranges"] = ranges_json(calibrated.ranges);
     print_json(with_provenance("explain", std::move(json)));
   } else {
-    print(fmt::format("{}  calibrated on {} images ({})\n\n", options.model, data.size(),
+    print(fmt::format("{}  calibrated on {} images ({})\n\n", options.model, parts.calibration.size(),
                       options.quantization.calibrator));
     print(explanation_text(explanation));
   }

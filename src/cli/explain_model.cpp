@@ -137,14 +137,6 @@ std::vector<std::string> other_layers(const std::vector<QuantizedLayer>& layers,
   return names;
 }
 
-// Patterns that match these names and no others, as far as names can say.
-std::vector<std::string> as_patterns(std::vector<std::string> names) {
-  for (std::string& name : names)
-    std::ranges::replace_if(
-        name, [](char c) { return c == '*'; }, '?');
-  return names;
-}
-
 Graph int8_graph(const CalibratedGraph& calibrated, const Quantized& whole, QuantizeOptions options,
                  const std::vector<std::string>& keep) {
   for (const std::string& name : as_patterns(keep)) options.keep.push_back(name);
@@ -260,7 +252,7 @@ Culprit judge(const Graph& graph, const Explanation& e, const LayerEffect& layer
     culprit.remedy = "--effort best";
   } else if (weights) {
     culprit.why = "rounding its weights costs more than rounding what it reads";
-    culprit.remedy = options.weight_range == "max"
+    culprit.remedy = options.weight_range == "max" && options.effort == "fast"
                          ? fmt::format("--weight-range mse, or --keep '{}'", layer.node)
                          : fmt::format("--keep '{}'", layer.node);
   } else if (input && input->has_outlier_image()) {

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   add_eval(app, action);
   add_train(app, action);
   add_quantize(app, action);
+  add_search(app, action);
   add_tune(app, action);
   add_bench(app, action);
   add_diff(app, action);

@@ -13,23 +13,16 @@
 
 namespace eke::cli {
 
-namespace {
-
-// One scale for all weights of a layer needs channels that are alike; with a scale a channel the gain is small, and
-// a Clip can make it a loss.
-bool wants_equalization(const QuantizationOptions& options) {
-  return options.equalize == "on" ||
-         (options.equalize == "auto" && options.effort != "fast" && options.per_tensor);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void declare_quantization(App& app, QuantizationOptions& options) {
   const std::string group = "How it is quantized";
-  app.add_option("--effort", options.effort,
-                 "fast: calibrate; balanced: and equalize channels where that helps; best: and learn from "
-                 "the images how "
-                 "each weight is rounded (seconds to minutes)")
+  app.add_option(
+         "--effort", options.effort,
+         "fast: calibrate; balanced: and try to equalize channels and to clip weights; best: and learn from "
+         "the images how each weight is rounded, and leave layers in float where --max-drop needs it "
+         "(seconds "
+         "to minutes). A step stays where images held back gain by it")
       ->group(group)
       ->check(one_of({"fast", "balanced", "best"}))
       ->capture_default_str();
@@ -44,16 +37,25 @@ void declare_quantization(App& app, QuantizationOptions& options) {
   app.add_flag("--per-tensor", options.per_tensor,
                "one scale for all weights of a layer (default: one a channel)")
       ->group(group);
-  app.add_option("--weight-range", options.weight_range,
-                 "max: the largest magnitude; mse: clipped for the least squared error")
+  app.add_option(
+         "--weight-range", options.weight_range,
+         "max: the largest magnitude; mse: clipped for the least squared error; auto: what images held back "
+         "gain by, mse for fewer than 8 bits")
       ->group(group)
-      ->check(one_of({"max", "mse"}))
+      ->check(one_of({"auto", "max", "mse"}))
       ->capture_default_str();
-  app.add_option("--equalize", options.equalize,
-                 "scale channels between layers so that 8 bits lose less: on, off, or auto (with "
-                 "--per-tensor, unless --effort fast)")
+  app.add_option(
+         "--equalize", options.equalize,
+         "scale channels between layers so that 8 bits lose less: on, off, or auto (where images held back "
+         "gain, unless --effort fast)")
       ->group(group)
       ->check(one_of({"auto", "on", "off"}))
+      ->capture_default_str();
+  app.add_option("--weight-bits", options.weight_bits,
+                 "2 to 8: weights of 4 bits and fewer are stored two a byte (ONNX opset 21); all run on the "
+                 "int8 kernels")
+      ->group(group)
+      ->check(between(2, 8))
       ->capture_default_str();
   app.add_flag("--keep-biases", options.keep_biases,
                "do not take the mean error of rounded weights off the biases")
@@ -85,6 +87,8 @@ QuantizeOptions rewrite_options(const QuantizationOptions& options) {
                         nvidia || options.symmetric};
   result.weights.per_channel = !options.per_tensor;
   result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
+  result.weights.bits = options.weight_bits;
+  result.weight_bits = options.layer_bits;
   result.correct_biases = !options.keep_biases;
   result.float_outputs = !options.round_outputs;
   result.keep = options.keep;
@@ -101,6 +105,13 @@ CalibratorOptions calibrator_options(const QuantizationOptions& options) {
   return {*method, options.percentile, rewrite_options(options).activations};
 }
 
+std::vector<std::string> as_patterns(std::vector<std::string> names) {
+  for (std::string& name : names)
+    std::ranges::replace_if(
+        name, [](char c) { return c == '*'; }, '?');
+  return names;
+}
+
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
 void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
   try {
@@ -113,16 +124,18 @@ void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
 CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
                              const QuantizationOptions& options) {
   CalibratedGraph result{graph, {}, {}};
-  if (wants_equalization(options)) {
-    Calibration statistics(graph, rewrite_options(options),
-                           {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+  // The means that biases are corrected by are what equalization goes by, too; whether they are used is decided later.
+  QuantizeOptions rewrite = rewrite_options(options);
+  rewrite.correct_biases = true;
+  if (options.equalize == "on") {
+    Calibration statistics(graph, rewrite, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
     images.feed(statistics, 0, "measuring channels");
-    Equalized equalized = equalize(graph, statistics.ranges(), rewrite_options(options));
+    Equalized equalized = equalize(graph, statistics.ranges(), rewrite);
     result.graph = std::move(equalized.graph);
     result.equalized = std::move(equalized.layers);
     result.divided_by = std::move(equalized.divided_by);
   }
-  Calibration calibration(result.graph, rewrite_options(options), calibrator_options(options), threads);
+  Calibration calibration(result.graph, rewrite, calibrator_options(options), threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();
   if (options.engine == kForDla)
@@ -133,8 +146,7 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
 Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
                               CalibrationImages& images, const Threads& threads,
                               const QuantizationOptions& options, std::vector<LearnedLayer>& learned) {
-  if (options.effort != "best")
-    return quantize(calibrated.graph, calibrated.ranges, rewrite_options(options));
+  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite_options(options));
   const Shape& input = original[original.inputs[0]].type.shape;
   const std::int64_t batch = input[0], row_size = input.count() / batch;
   std::unique_ptr<Progress> progress;

@@ -1,6 +1,7 @@
 // How a model is quantized, as eke quantize and eke explain take it: flags, and what follows from them.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 #include "cli/command_line.h"
@@ -17,11 +18,15 @@ inline constexpr const char *kForCpu = "cpu", *kForTensorRt = "tensorrt", *kForD
 
 struct QuantizationOptions {
   std::string engine = kForCpu;
-  std::string calibrator = "mse", activations = "uint8", weight_range = "max", equalize = "auto",
+  std::string calibrator = "mse", activations = "uint8", weight_range = "auto", equalize = "auto",
               effort = "balanced";
   double percentile = 99.99;
+  int weight_bits = 8;
   bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false;
   std::vector<std::string> keep;
+  std::map<std::string, int>
+      layer_bits;      // of weights, by label: instead of weight_bits. No flag: the walk decides
+  bool learn = false;  // no flag: the walk (quantization_walk.h) decides, as it does on what is "auto"
 };
 void declare_quantization(App& app, QuantizationOptions& options);
 
@@ -30,7 +35,10 @@ CalibratorOptions calibrator_options(const QuantizationOptions& options);  // th
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
 void check_keep(const Graph& graph, const std::vector<std::string>& patterns);
 
-// What the rewrite needs: the graph, equalized where that is wanted, and its ranges.
+// Patterns that match these names and no others, as far as names can say.
+std::vector<std::string> as_patterns(std::vector<std::string> names);
+
+// What the rewrite needs: the graph, equalized where `equalize` is "on", and its ranges.
 struct CalibratedGraph {
   Graph graph;
   Ranges ranges;
@@ -40,7 +48,7 @@ struct CalibratedGraph {
 CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
                              const QuantizationOptions& options);
 
-// The int8 form: with learned rounding where the effort asks for it. `original` is the float graph from before it was
+// The int8 form: with learned rounding where `learn` says so. `original` is the float graph from before it was
 // equalized; `learned` gets what learning did to each layer.
 Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
                               CalibrationImages& images, const Threads& threads,

@@ -15,10 +15,10 @@
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/quantize_report.h"
+#include "cli/saved_model.h"
 #include "cli/timing.h"
 #include "data/split.h"
 #include "onnx/onnx.h"
-#include "ops/infer.h"
 #include "passes/passes.h"
 #include "quant/calibrate.h"
 #include "quant/keep.h"
@@ -55,42 +55,12 @@ QuantizeImages open_images(const QuantizeCommand& options, const std::vector<std
   return images;
 }
 
-// Whether the model has an output for each class of the data: an embedding has not.
-bool has_output_for_each(const Graph& graph, const Dataset& data, int class_offset) {
-  const Shape& shape = graph[graph.outputs.at(0)].type.shape;
-  const std::int64_t outputs = shape.rank() > 1 && shape[0] > 0 ? shape.count() / shape[0] : shape.count();
-  return static_cast<std::int64_t>(data.classes().size()) + class_offset <= outputs;
-}
-
-// The saved model takes any batch where the float one did and nothing in the graph fixed it.
-Graph with_open_batch(Graph graph, const Graph& original) {
-  const Value& before = original[original.inputs[0]];
-  if (before.type.shape.rank() == 0 || before.type.shape[0] != kDynamic) return graph;
-  Graph open = graph;
-  Value& input = open[open.inputs[0]];
-  input.type.shape[0] = kDynamic;
-  input.dim_names.resize(static_cast<std::size_t>(input.type.shape.rank()));
-  input.dim_names[0] =
-      before.dim_names.empty() || before.dim_names[0].empty() ? "batch" : before.dim_names[0];
-  Shape two = input.type.shape;
-  two[0] = 2;
-  try {
-    Bindings bindings;
-    bindings.shapes[input.name] = two;
-    const Graph bound = specialize(open, bindings);
-    for (ValueId id : bound.outputs) {
-      if (bound[id].type.shape.rank() == 0 || bound[id].type.shape[0] != 2) return graph;
-    }
-  } catch (const Error&) {
-    return graph;
-  }
-  for (ValueId id : open.outputs) open[id].type.shape[0] = kDynamic;
-  return open;
-}
-
-Comparison compare(Session& before, Session& after, const Dataset& data, const Preprocess& preprocess,
-                   int class_offset, const Threads& threads) {
+Comparison compare(Session& before, Session& after, const QuantizeImages& images,
+                   const Preprocess& preprocess, int class_offset, const Threads& threads) {
+  const Dataset& data = *images.evaluation;
   Comparison result;
+  Embeddings in_float, in_int8;
+  const bool embeds = !data.pairs().empty() || !images.persons.empty();
   Scorer score_before(data, class_offset), score_after(data, class_offset);
   Session* const sessions[] = {&before, &after};
   for_each_row(sessions, DatasetRows(data, preprocess, threads), "evaluating", [&](const RowDone& done) {
@@ -98,10 +68,17 @@ Comparison compare(Session& before, Session& after, const Dataset& data, const P
     score_before.add(done.row, a);
     score_after.add(done.row, b);
     result.likeness.add(a, b);
+    if (!embeds) return;
+    in_float.push_back(a);
+    in_int8.push_back(b);
   });
   result.before = score_before.finish();
   result.after = score_after.finish();
   result.paired = compare_scores(result.before, result.after);
+  if (embeds) {
+    result.embeddings = data.pairs().empty() ? compare_identification(images.persons, in_float, in_int8)
+                                             : compare_verification(data.pairs(), in_float, in_int8);
+  }
   return result;
 }
 
@@ -112,23 +89,14 @@ bool collapsed(const Comparison& comparison) {
          comparison.before.classification->largest_predicted_share() <= kCollapsedShare;
 }
 
-// "model.int8.onnx" becomes "model.int8.collapsed.onnx".
-std::string collapsed_name(const std::string& path) {
-  const std::filesystem::path p(path);
-  return (p.parent_path() / (p.stem().string() + ".collapsed" + p.extension().string())).string();
-}
-
-void check_output(const std::string& model, const std::string& output) {
-  if (output.empty()) throw UsageError("--output: give the name of a file");
-  const std::filesystem::path folder = std::filesystem::path(output).parent_path();
-  check(folder.empty() || std::filesystem::is_directory(folder), "cannot write '{}': there is no folder '{}'",
-        output, folder.string());
-  check(!std::filesystem::is_directory(output), "cannot write '{}': it is a folder", output);
-  std::error_code none;
-  check(!std::filesystem::exists(output, none) || std::filesystem::is_regular_file(output, none),
-        "cannot write '{}': it is not a regular file", output);
-  if (std::filesystem::equivalent(model, output, none))
-    throw UsageError(fmt::format("--output '{}' would replace the float model: give another name", output));
+// The drop is judged on the evaluation images where there are some, else on those held back.
+std::string what_drops_too_much(const QuantizeCommand& options, const QuantizeResult& result) {
+  const bool evaluated = result.comparison && result.comparison->paired;
+  const std::optional<PairedComparison> drop = evaluated ? result.comparison->paired : result.walk.drop();
+  if (!options.max_drop || !drop || -100 * drop->difference <= *options.max_drop) return "";
+  return fmt::format("{:.2f} points ({:.2f} to {:.2f}) over {} {}", -100 * drop->difference,
+                     -100 * drop->interval.high, -100 * drop->interval.low, drop->count,
+                     evaluated ? "evaluation images" : "images held back from calibration");
 }
 
 int quantize(const QuantizeCommand& options) {
@@ -145,34 +113,47 @@ int quantize(const QuantizeCommand& options) {
     if (labels.empty()) labels = result.images.calibration->classes();
   } else if (result.images.evaluation && result.images.evaluation->has_labels() &&
              result.images.evaluation->pairs().empty()) {
+    for (const Sample& sample : result.images.evaluation->samples())
+      result.images.persons.push_back(sample.label);
     result.images.evaluation = without_labels(*result.images.evaluation);
     result.labels_unused = true;
   }
   check_keep(graph, options.quantization.keep);
+  const bool labelled = has_output_for_each(graph, *result.images.calibration, options.class_offset);
+  CalibrationParts parts =
+      hold_back(*result.images.calibration, options.quantization.effort != "fast" || options.max_drop);
+  result.images.calibration = std::move(parts.calibration);
+  result.images.held_back = std::move(parts.held_back);
 
   Metering metering(options.meters);
   std::optional<energy::Window> window = metering.begin("calibration");
   CalibrationImages images(*result.images.calibration, preprocess, threads);
-  CalibratedGraph prepared = calibrate_on(graph, images, threads, options.quantization);
-  Quantized quantized =
-      quantize_calibrated(graph, prepared, images, threads, options.quantization, result.learned);
+  std::optional<HeldBack> held;
+  if (result.images.held_back) {
+    held.emplace(
+        held_back_images(*result.images.held_back, preprocess, threads, labelled, options.class_offset));
+  }
+  const WalkOptions walk_options{options.quantization,
+                                 options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt};
+  result.walk = walk(graph, images, held ? &*held : nullptr, walk_options, threads);
+  Quantized& quantized = result.walk.quantized;
+  const CalibratedGraph& prepared = *result.walk.calibrated;
   result.calibration_energy = finish(metering, window);
-  result.equalized = std::move(prepared.equalized);
+  result.equalized = prepared.equalized;
   result.calibration =
       check_calibration(*result.images.calibration, images.duplicates().size(), prepared.ranges);
   result.ranges = ranges_json(prepared.ranges);
   result.report = quantized.report;
   if (!options.no_explain) {
     result.explanation =
-        explain_model(prepared, quantized, options.quantization, images, kExplainedImages, true, threads);
+        explain_model(prepared, quantized, result.walk.settings, images, kExplainedImages, true, threads);
   }
   for (const Node& node : graph.nodes) result.macs += cost_of(graph, node).macs;
 
   Session before(graph, threads), after(optimize(quantized.graph), threads);
   if (result.images.evaluation) {
     window = metering.begin("evaluation of both models");
-    result.comparison =
-        compare(before, after, *result.images.evaluation, preprocess, options.class_offset, threads);
+    result.comparison = compare(before, after, result.images, preprocess, options.class_offset, threads);
     result.evaluation_energy = finish(metering, window);
     result.collapsed = collapsed(*result.comparison);
   }
@@ -182,12 +163,14 @@ int quantize(const QuantizeCommand& options) {
   result.slower = !options.allow_slower && result.timing.ratio[1].median > 1 &&
                   result.timing.ms[1].p10 > result.timing.ms[0].p10;
 
-  Graph saved = with_open_batch(std::move(quantized.graph), model.graph);
-  saved.metadata.insert(model.graph.metadata.begin(), model.graph.metadata.end());
-  store_preprocess(saved, preprocess, labels);
-  const std::string bytes = to_onnx(saved);
+  result.above_max_drop = what_drops_too_much(options, result);
+
+  const Graph saved = saved_form(std::move(quantized.graph), model.graph, preprocess, labels);
+  const std::string bytes = to_onnx(saved, {.pack_weights = options.quantization.weight_bits <= 4});
   result.bytes_after = static_cast<std::int64_t>(bytes.size());
-  result.written = result.collapsed ? collapsed_name(options.output) : options.output;
+  result.written = result.collapsed                 ? marked_name(options.output, "collapsed")
+                   : !result.above_max_drop.empty() ? marked_name(options.output, "above-max-drop")
+                                                    : options.output;
   throw_if_interrupted();
   write_file_atomically(result.written, bytes);
   if (options.common.json) {
@@ -195,7 +178,7 @@ int quantize(const QuantizeCommand& options) {
   } else {
     report_text(result);
   }
-  return result.collapsed || result.slower ? kFailed : kGood;
+  return result.collapsed || result.slower || !result.above_max_drop.empty() ? kFailed : kGood;
 }
 
 }  // namespace
@@ -219,6 +202,13 @@ void add_quantize(App& app, Action& action) {
       ->capture_default_str();
   declare_quantization(*command, options->quantization);
   command
+      ->add_option(
+          "--max-drop", options->max_drop,
+          "points of accuracy that may be lost: no further step is tried once images held back show no more, "
+          "and more is a failure")
+      ->check(between(0.0, 100.0))
+      ->type_name("POINTS");
+  command
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
       ->check(between(0, 100000))
@@ -236,11 +226,16 @@ void add_quantize(App& app, Action& action) {
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   command->footer(
-      "Exit code 1 where the int8 model collapsed (it is then kept under another name) or is slower than the "
-      "float one.\n"
+      "A quarter of the calibration images is held back, unless --effort is fast: on them each step is "
+      "judged.\n"
+      "Exit code 1 where the int8 model collapsed or loses more than --max-drop (it is then kept under "
+      "another name), "
+      "or is slower than the float one.\n"
       "Examples:\n"
       "  eke quantize model.onnx --data photos/ --mean 127.5 --scale 127.5 -o model.int8.onnx\n"
       "  eke quantize model.onnx --data train/ --eval validation/ --normalization imagenet -o "
+      "model.int8.onnx\n"
+      "  eke quantize model.onnx --data photos/ --normalization imagenet --effort best --max-drop 0.5 -o "
       "model.int8.onnx\n"
       "  eke quantize fitted.onnx --data photos/ --normalization tf --for dla-orin -o model.int8.onnx\n"
       "  eke quantize face.onnx --data faces/ --eval pairs.csv --calibrator entropy --keep 'fc*' -o "

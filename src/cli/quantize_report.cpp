@@ -41,9 +41,9 @@ std::string equalized_text(const QuantizeResult& r) {
 }
 
 std::string learned_text(const QuantizeResult& r) {
-  if (r.learned.empty()) return "";
+  if (r.walk.learned.empty()) return "";
   std::vector<double> left;
-  for (const LearnedLayer& layer : r.learned)
+  for (const LearnedLayer& layer : r.walk.learned)
     left.push_back(layer.before > 0 ? layer.after / layer.before : 1);
   return fmt::format(
       "rounding learned for {} layers: the squared error of their sums is {:.0f} % of before (median)\n",
@@ -112,6 +112,14 @@ std::string verdict_text(const QuantizeResult& r) {
                "Try --calibrator min-max, more images (--count), or what eke explain proposes.\n",
                r.written);
   }
+  if (!r.above_max_drop.empty()) {
+    return paint(Colour::bad, "above --max-drop") +
+           fmt::format(": the best that was found loses {}, and {} were allowed; kept as '{}'.\n{}\n",
+                       r.above_max_drop, *r.options.max_drop, r.written,
+                       r.options.quantization.effort == "best"
+                           ? "Give more images (--count), or let eke search mix precisions."
+                           : "Try --effort best.");
+  }
   if (r.slower) {
     return paint(Colour::bad, "slower than float") +
            fmt::format(" on this machine: no success. Written to '{}'; --allow-slower accepts it.\n",
@@ -164,7 +172,9 @@ CalibrationCheck check_calibration(const Dataset& data, std::size_t duplicates, 
 Json report_json(const QuantizeResult& r) {
   Json json{{"model", r.options.model},
             {"output", r.written},
-            {"success", !r.collapsed && !r.slower},
+            {"success", !r.collapsed && !r.slower && r.above_max_drop.empty()},
+            {"above_max_drop", r.above_max_drop},
+            {"held_back_images", r.images.held_back ? r.images.held_back->size() : 0},
             {"collapsed", r.collapsed},
             {"slower", r.slower},
             {"calibrator", r.options.quantization.calibrator},
@@ -188,6 +198,7 @@ Json report_json(const QuantizeResult& r) {
   json["timing"] = {
       {"runs", r.timing.runs}, {"warmup", r.timing.warmup}, {"threads", thread_count(r.options.common)}};
   if (r.comparison) json["likeness"] = to_json(r.comparison->likeness);
+  if (r.comparison && r.comparison->embeddings) json["embeddings"] = to_json(*r.comparison->embeddings);
   if (r.comparison && r.comparison->paired) json["difference"] = to_json(*r.comparison->paired);
   json["energy"]["calibration"] =
       energy_json(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()), "image");
@@ -201,6 +212,7 @@ Json report_json(const QuantizeResult& r) {
          {"operator", layer.op},
          {"macs", layer.cost.macs},
          {"channels", layer.channels},
+         {"weight_bits", layer.weight_bits},
          {"dead_channels", layer.dead_channels},
          {"widened_channels", layer.widened_channels},
          {"weight_sqnr_db",
@@ -217,8 +229,9 @@ Json report_json(const QuantizeResult& r) {
                                  {"max_scale", layers.max_scale},
                                  {"estimated_noise_ratio", layers.noise_ratio}});
   }
+  json["walk"] = to_json(r.walk);
   json["learned"] = Json::array();
-  for (const LearnedLayer& layer : r.learned)
+  for (const LearnedLayer& layer : r.walk.learned)
     json["learned"].push_back(
         {{"node", layer.node}, {"error_before", layer.before}, {"error_after", layer.after}});
   json["float_islands"] = Json::array();
@@ -247,8 +260,10 @@ void report_text(const QuantizeResult& r) {
         "classes; give --eval pairs.csv for verification\n");
   if (!r.images.evaluation) print("no image is left to evaluate: give --eval DATA, or a smaller --count\n");
   print(calibration_text(r));
-  print("\n" + islands_text(r) + equalized_text(r) + learned_text(r) + "\n" + comparison_table(r));
+  print("\n" + islands_text(r) + equalized_text(r) + learned_text(r) + "\n" + walk_text(r.walk) + "\n" +
+        comparison_table(r));
   if (r.comparison) print(likeness_text(r.comparison->likeness));
+  if (r.comparison && r.comparison->embeddings) print(embeddings_text(*r.comparison->embeddings));
   if (r.explanation) print(culprits_text(*r.explanation, kShownCulprits));
   print(energy_line(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()),
                     "calibration image"));

@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/embeddings.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
 #include "cli/explain_model.h"
 #include "cli/quantization_options.h"
+#include "cli/quantization_walk.h"
 #include "cli/timing.h"
 #include "data/dataset.h"
 #include "quant/equalize.h"
@@ -25,20 +27,23 @@ struct QuantizeCommand {
   MeterOptions meters;
   QuantizationOptions quantization;
   bool allow_slower = false, no_explain = false;
+  std::optional<double> max_drop;  // in points
   std::int64_t count = 100, limit = 0;
   int class_offset = 0, runs = 50;
 };
 
 // What is calibrated on and what is evaluated on.
 struct QuantizeImages {
-  std::optional<Dataset> calibration, evaluation;
-  std::size_t shared = 0;  // images that are in both
+  std::optional<Dataset> calibration, held_back, evaluation;
+  std::vector<int> persons;  // of the evaluation images, where the model gives no scores of their classes
+  std::size_t shared = 0;    // images that are in both
 };
 
 struct Comparison {
   Scores before, after;
   Likeness likeness;
   std::optional<PairedComparison> paired;
+  std::optional<EmbeddingComparison> embeddings;  // where there are pairs, or persons
 };
 
 // What speaks against the calibration images.
@@ -61,7 +66,7 @@ struct QuantizeResult {
   const QuantizeCommand& options;
   QuantReport report = {};
   std::vector<EqualizedLayers> equalized = {};
-  std::vector<LearnedLayer> learned = {};
+  Walk walk = {};
   CalibrationCheck calibration = {};
   Json ranges = {};                                       // of calibration
   std::optional<Explanation> explanation = std::nullopt;  // its short form
@@ -71,6 +76,8 @@ struct QuantizeResult {
   EnergyOf calibration_energy = {}, evaluation_energy = {};
   std::int64_t bytes_before = 0, bytes_after = 0, macs = 0;
   bool collapsed = false, slower = false;
+  // Where the drop is more than --max-drop: what it was measured on. Empty: it is within, or was not asked for.
+  std::string above_max_drop = {};
   bool labels_unused = false;  // the model has no output for each class of the data
   std::string written = {};
 };

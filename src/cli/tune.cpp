@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/threads.h"
 #include "cli/command.h"
+#include "cli/energy_objective.h"
 #include "cli/energy_report.h"
 #include "cli/machine_control.h"
 #include "cli/progress.h"
@@ -35,46 +36,7 @@ struct Options {
   std::string file() const { return output.empty() ? model + ".tuning.json" : output; }
 };
 
-constexpr double kWindowS = 0.1, kMeteredWindowS = 1;
-constexpr int kRefreshesAWindow = 100;
-constexpr std::int64_t kLeastInferences = 5;
-
-// The total of a window, or the domain that the user named.
-double joules_of(const energy::WindowResult& window, const std::string& domain) {
-  if (domain.empty()) {
-    if (const std::optional<energy::Total> total = total_of(window)) return total->joules;
-  }
-  std::string names;
-  for (const energy::DomainEnergy& d : window.domains) {
-    if (d.domain.name == domain) {
-      check(d.joules.has_value(), "domain '{}' was not measured: {}", domain, d.why_not);
-      return *d.joules;
-    }
-    names += (names.empty() ? "" : ", ") + d.domain.name;
-    if (domain.empty() && !d.why_not.empty()) fail("{} was not measured: {}", d.domain.name, d.why_not);
-  }
-  throw UsageError(
-      domain.empty()
-          ? fmt::format("the meter has no total that is known to be the whole: name a --domain of {}", names)
-          : fmt::format("--domain {}: the meter has {}", domain, names));
-}
-
-Objective energy_objective(Metering& metering, const Options& options) {
-  const double refresh_s = std::chrono::duration<double>(metering.session().refresh()).count();
-  const double window_s =
-      options.window_s > 0 ? options.window_s : std::max(kMeteredWindowS, kRefreshesAWindow * refresh_s);
-  return [&metering, &options, window_s](const std::function<void()>& infer) {
-    energy::Window window = metering.session().begin("tune");
-    const auto begin = std::chrono::steady_clock::now();
-    std::int64_t count = 0;
-    for (; count < kLeastInferences ||
-           std::chrono::steady_clock::now() - begin < std::chrono::duration<double>(window_s);
-         ++count)
-      infer();
-    window.end();
-    return joules_of(window.result(), options.domain) / static_cast<double>(count);
-  };
-}
+constexpr double kWindowS = 0.1;
 
 // What the file holds already, or a new start.
 Tuning begin_tuning(const Options& options, const Model& model) {
@@ -113,7 +75,7 @@ class Tune {
         graph_(with_context([&] { return "file '" + model.path + "'"; },
                             [&] { return prepare(model.graph, options.shapes); })),
         objective_(options.by_energy()
-                       ? energy_objective(metering, options)
+                       ? energy_objective(metering, options.domain, options.window_s)
                        : latency_objective(options.window_s > 0 ? options.window_s : kWindowS)),
         tuning_(begin_tuning(options, model)) {
     for (const ValueId id : graph_.inputs) check_has_elements(graph_[id].type.shape);

@@ -206,6 +206,28 @@ Verification verify_pairs(std::span<const ScoredPair> pairs, int folds) {
   return result;
 }
 
+std::vector<bool> identify(const std::vector<std::vector<float>>& gallery,
+                           const std::vector<int>& gallery_labels,
+                           const std::vector<std::vector<float>>& probes,
+                           const std::vector<int>& probe_labels) {
+  check(!gallery.empty() && gallery.size() == gallery_labels.size() && probes.size() == probe_labels.size(),
+        "{} gallery entries with {} labels, {} probes with {}", gallery.size(), gallery_labels.size(),
+        probes.size(), probe_labels.size());
+  std::vector<bool> right;
+  for (std::size_t p = 0; p < probes.size(); ++p) {
+    std::size_t best = 0;
+    double most = -2;
+    for (std::size_t g = 0; g < gallery.size(); ++g) {
+      const double likeness = cosine_similarity(gallery[g], probes[p]);
+      if (likeness <= most) continue;
+      most = likeness;
+      best = g;
+    }
+    right.push_back(gallery_labels[best] == probe_labels[p]);
+  }
+  return right;
+}
+
 double cosine_similarity(std::span<const float> a, std::span<const float> b) {
   check(a.size() == b.size(), "cosine of vectors of {} and {} entries", a.size(), b.size());
   double dot = 0, aa = 0, bb = 0;

@@ -91,6 +91,13 @@ struct Verification {
 // are fewer same or different pairs than folds, or a score is not finite.
 Verification verify_pairs(std::span<const ScoredPair> pairs, int folds = 10);
 
+// Rank-1 identification: of each probe, whether the entry of the gallery that is most alike by cosine (of equals the
+// first) bears its label. A label for each vector; the gallery is not empty; all vectors have one length.
+std::vector<bool> identify(const std::vector<std::vector<float>>& gallery,
+                           const std::vector<int>& gallery_labels,
+                           const std::vector<std::vector<float>>& probes,
+                           const std::vector<int>& probe_labels);
+
 // Likeness of two vectors of equal length (throws otherwise). Cosine and correlation are 0 where one of them
 // has no length or no variance.
 double cosine_similarity(std::span<const float> a, std::span<const float> b);

@@ -193,5 +193,15 @@ TEST(ComparePaired, SaysOnlyWhatItSaw) {
   }
 }
 
+TEST(Metrics, IdentificationTakesTheMostAlike) {
+  const std::vector<std::vector<float>> gallery{{1, 0}, {0, 2}, {0, 1}},
+      probes{{3, 1}, {1, 3}, {1, 3}, {-1, 0}};
+  EXPECT_EQ(identify(gallery, {4, 5, 6}, probes, {4, 5, 6, 4}),
+            (std::vector<bool>{true, true, false, false}));
+  EXPECT_TRUE(identify(gallery, {4, 5, 6}, {}, {}).empty());
+  EXPECT_THROW(identify({}, {}, probes, {1, 2, 3, 4}), Error);
+  EXPECT_THROW(identify(gallery, {4, 5}, probes, {1, 2, 3, 4}), Error);
+}
+
 }  // namespace
 }  // namespace eke

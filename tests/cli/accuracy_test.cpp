@@ -1,7 +1,9 @@
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "fixture.h"
+#include "onnx/onnx.h"
 
 namespace eke::test {
 namespace {
@@ -71,9 +73,110 @@ TEST_F(CliTest, ExplainNamesLayersAndActivations) {
   EXPECT_EQ(eke("explain net.onnx --data plain --keep 'nothing*'" + kRaw).code, 2);
 }
 
+// A channel that is always zero has weights that stretch the one step of a layer, so that nothing of the others is left.
+Graph network_with_a_stretched_step() {
+  Graph graph = small_network();
+  const auto change = [&](const char* name, const std::function<void(std::span<float>)>& f) {
+    Value& value = graph[find_value(graph, name)];
+    Tensor tensor = *value.constant;
+    f(tensor.mutable_values<float>());
+    value.constant = std::make_shared<const Tensor>(std::move(tensor));
+  };
+  change("conv.b", [](std::span<float> b) { b[0] = -1000; });
+  change("fc.w", [](std::span<float> w) { w[0] = w[8] = 1e4f; });
+  return graph;
+}
+
+const std::string kStretched =
+    "quantize stretched.onnx --data data --count 16 --limit 8 --allow-slower --runs 3 --per-tensor -o "
+    "q.onnx" +
+    kRaw;
+
+TEST_F(CliTest, QuantizeKeepsTheStepsThatImagesHeldBackGainBy) {
+  save_onnx(network_with_a_stretched_step(), (folder_ / "stretched.onnx").string());
+  const nlohmann::json report = json(kStretched + " --json");
+  EXPECT_EQ(report["held_back_images"], 4);
+  const nlohmann::json& steps = report["walk"]["steps"];
+  ASSERT_GT(steps.size(), 2u);
+  EXPECT_EQ(steps[0]["step"], "plain calibration");
+  EXPECT_EQ(steps[0]["right"], 2);
+  bool equalized = false;
+  for (const nlohmann::json& step : steps) {
+    if (step["step"] == "equalization") equalized = step["kept"].get<bool>();
+    if (step.contains("gain_db") && step["kept"]) {
+      EXPECT_GT(step["gain_db"]["low"], 0);
+    }
+  }
+  EXPECT_TRUE(equalized) << steps;
+  EXPECT_EQ(report["difference"]["accuracy"], 0);
+  const CommandResult text = eke(kStretched);
+  EXPECT_NE(text.out.find("plain calibration"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("held back"), std::string::npos) << text.out;
+}
+
+TEST_F(CliTest, QuantizeStopsWithinMaxDropAndSaysWhereItIsAbove) {
+  save_onnx(network_with_a_stretched_step(), (folder_ / "stretched.onnx").string());
+  const nlohmann::json enough = json(kQuantize + " --effort best --max-drop 1 -o q.onnx --json");
+  EXPECT_EQ(enough["walk"]["steps"].size(), 1u) << enough["walk"];
+  EXPECT_EQ(enough["success"], true);
+  fs::remove(folder_ / "q.onnx");
+  const CommandResult above = eke(kStretched + " --effort fast --max-drop 5");
+  EXPECT_EQ(above.code, 1);
+  EXPECT_NE(above.out.find("loses 50.00 points"), std::string::npos) << above.out;
+  EXPECT_NE(above.out.find("Try --effort best"), std::string::npos) << above.out;
+  EXPECT_FALSE(fs::exists(folder_ / "q.onnx"));
+  EXPECT_TRUE(fs::exists(folder_ / "q.above-max-drop.onnx"));
+  // Without equalization layers stay in float.
+  const nlohmann::json mixed = json(kStretched + " --effort best --equalize off --max-drop 5 --json");
+  EXPECT_EQ(mixed["success"], true);
+  EXPECT_EQ(eke(kStretched + " --max-drop -1").code, 2);
+}
+
+TEST_F(CliTest, QuantizePacksWeightsOfFourBits) {
+  const auto bytes = [&](const char* bits) {
+    const nlohmann::json report =
+        json(kQuantize + " --effort best -o q" + bits + ".onnx --json --weight-bits " + bits);
+    EXPECT_EQ(report["layers"][0]["weight_bits"], std::stoi(bits));
+    EXPECT_GT(report["likeness"]["cosine"]["median"], 0.95);
+    return report["int8_bytes"].get<std::int64_t>();
+  };
+  EXPECT_LT(bytes("4"), bytes("8"));
+  EXPECT_NE(bytes_of("q4.onnx"), bytes_of("q8.onnx"));
+  json("eval q4.onnx --data data --against net.onnx --json");
+  EXPECT_EQ(eke(kQuantize + " -o q.onnx --weight-bits 9").code, 2);
+}
+
+TEST_F(CliTest, QuantizeComparesEmbeddingsWithAFloatGallery) {
+  const nlohmann::json pairs = json(kQuantize + " --eval pairs.csv -o q.onnx --json")["embeddings"];
+  EXPECT_EQ(pairs["protocol"], "verification");
+  ASSERT_EQ(pairs["settings"].size(), 3u);
+  EXPECT_EQ(pairs["settings"][1]["what"], "float gallery, int8 probes");
+  for (const nlohmann::json& setting : pairs["settings"]) {
+    EXPECT_EQ(setting["count"], 40);
+    EXPECT_EQ(setting["rates"][1]["far"], 1e-3);
+    EXPECT_EQ(setting["rates"][1]["difference"]["count"], 20);
+  }
+  const std::string people =
+      "quantize net.onnx --data people --count 3 --eval people --allow-slower --runs 3 -o q.onnx" + kRaw;
+  // More persons than outputs: not their classes, their likeness counts.
+  for (const char* person : {"a", "b", "c"}) {
+    fs::create_directories(folder_ / "people" / person);
+    for (const char* image : {"03.ppm", "07.ppm", "11.ppm"})
+      fs::copy_file(folder_ / "data" / (person[0] == 'a' ? "left" : "right") / image,
+                    folder_ / "people" / person / image);
+  }
+  const nlohmann::json persons = json(people + " --json")["embeddings"];
+  EXPECT_EQ(persons["protocol"], "identification");
+  EXPECT_EQ(persons["persons"], 3);
+  ASSERT_EQ(persons["settings"].size(), 3u);
+  EXPECT_EQ(persons["settings"][2]["count"], 6);
+  EXPECT_NE(eke(people).out.find("identification"), std::string::npos);
+}
+
 TEST_F(CliTest, QuantizeTakesTheOptionsOfAccuracy) {
-  for (const char* flags : {"--equalize on", "--per-tensor --equalize off", "--per-tensor", "--no-explain",
-                            "--effort fast", "--effort best", "--effort best --per-tensor"}) {
+  for (const char* flags :
+       {"--equalize on", "--per-tensor --equalize off", "--per-tensor", "--no-explain", "--effort fast",
+        "--effort best", "--weight-range mse", "--weight-bits 6", "--effort best --per-tensor"}) {
     SCOPED_TRACE(flags);
     const nlohmann::json report = json(kQuantize + " -o q.onnx --json " + flags);
     EXPECT_GT(report["likeness"]["cosine"]["median"], 0.99);

@@ -1,0 +1,107 @@
+// Mixed precision by need: how much noise each layer makes in each precision, what it costs there, and which mixtures
+// are worth having. Each piece that was measured goes into a journal, from which an interrupted search goes on; what the
+// journal holds is not measured again, so that the answer is the same.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/judge.h"
+#include "cli/quantization_options.h"
+#include "cli/table.h"
+#include "quant/assign_precision.h"
+#include "tune/tune.h"
+
+namespace eke::cli {
+
+enum class SearchObjective : std::uint8_t { latency, energy, size };
+std::string_view to_string(SearchObjective objective) noexcept;
+std::string_view unit_of(SearchObjective objective) noexcept;  // "ms", "mJ", "bytes"
+
+// In the order of a layer's choices.
+enum class Precision : std::uint8_t { f32, int8, int4 };
+std::string_view to_string(Precision precision) noexcept;
+
+struct SearchedLayer {
+  std::string node, op;
+  std::vector<CostAndNoise> choices;  // one a precision; no int4 where it would win nothing
+};
+
+// A mixture that was built and measured.
+struct TriedMixture {
+  std::string what;     // "searched", or the rule that it follows: "all in int8", ...
+  Assignment assigned;  // Precision, as a position
+  double cost = 0;      // of the whole model
+  double sqnr_db = 0;
+  std::vector<bool> right = {};
+  PairedComparison drop = {};
+  bool on_front = false;
+
+  double lost() const { return -drop.difference; }
+};
+
+struct SearchResult {
+  std::vector<SearchedLayer> layers;
+  std::vector<TriedMixture> tried;
+  std::size_t chosen = 0;
+  bool within = false;  // the chosen one's drop
+  bool by_labels = false;
+  std::int64_t float_right = 0;
+};
+
+// A JSON file that is replaced whenever something was added. `key` says what the search is of.
+class SearchJournal {
+ public:
+  // Throws where the file belongs to another search, or is no journal; begins it anew where `again`.
+  SearchJournal(std::string file, std::string key, bool again);
+
+  // The value at `path`; `measure` makes it where it is not there yet.
+  Json get(const std::vector<std::string>& path, const std::function<Json()>& measure);
+  std::size_t found() const noexcept { return found_; }  // values that were there
+
+ private:
+  std::string file_;
+  Json json_;
+  std::size_t found_ = 0;
+};
+
+struct SearchOptions {
+  SearchObjective objective = SearchObjective::latency;
+  double max_drop = 0;         // a share
+  std::size_t mixtures = 12;   // to try, besides those of simple rules
+  int rounds = 20;             // of timing
+  Objective joules = nullptr;  // of an inference, for SearchObjective::energy
+  // The bytes of a model, as it would be saved.
+  std::function<std::int64_t(const Graph&)> saved_bytes = {};
+};
+
+// The pieces that mixtures are made of: one calibrated graph, and its layers' weights in each integer precision.
+class Mixtures {
+ public:
+  // `four` is empty where 4 bits are no choice.
+  Mixtures(const CalibratedGraph& calibrated, QuantizeOptions options, const Quantized& eight,
+           const QuantizedWeightsByNode& four);
+
+  const std::vector<QuantizedLayer>& layers() const noexcept { return layers_; }
+  bool has_four_bits() const noexcept { return !four_.empty(); }
+  const Graph& float_graph() const noexcept { return calibrated_.graph; }
+  Graph made(const Assignment& assigned) const;  // as it is saved
+  double weight_bytes(std::size_t layer, Precision precision) const;
+
+ private:
+  const CalibratedGraph& calibrated_;
+  QuantizeOptions options_;
+  std::vector<QuantizedLayer> layers_;
+  const QuantizedWeightsByNode &eight_, &four_;
+};
+
+// `few` are images for the noise of each layer, `judge` judges whole mixtures.
+SearchResult search_precisions(const Mixtures& mixtures, Judge& few, Judge& judge,
+                               const SearchOptions& options, SearchJournal& journal, const Threads& threads);
+
+Json to_json(const SearchResult& result, SearchObjective objective);
+std::string search_text(const SearchResult& result, SearchObjective objective);
+
+}  // namespace eke::cli

@@ -1,0 +1,55 @@
+// The way from plain calibration to learned rounding and to layers left in float. Each step is judged on images that it
+// has not seen and stays only where their outputs come closer to those of the float model, by a comparison image by
+// image; none is taken once the drop in accuracy is within the bound. Nothing depends on what the network is called.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/calibration_images.h"
+#include "cli/judge.h"
+#include "cli/quantization_options.h"
+#include "cli/table.h"
+#include "data/metrics.h"
+
+namespace eke::cli {
+
+struct WalkStep {
+  std::string name;
+  bool kept = false;
+  double sqnr_db = 0;                  // of the output: the median image
+  double gain_db = 0;                  // over what was kept before: mean over the images
+  std::optional<Interval> gain = {};   // of that mean; none for the first step
+  std::int64_t right = 0, images = 0;  // by the labels, or with the same largest output as the float model
+  PairedComparison drop = {};          // against the float model
+  double seconds = 0;
+};
+
+struct Walk {
+  QuantizationOptions settings;  // with which steps were kept
+  std::shared_ptr<const CalibratedGraph> calibrated;
+  Quantized quantized;
+  std::vector<LearnedLayer> learned;
+  std::vector<WalkStep> steps;  // as tried; empty where no image was held back
+  bool by_labels = false;
+  std::int64_t float_right = 0;
+  std::string ended;  // why no further step was tried
+  // Of what was kept last.
+  std::optional<PairedComparison> drop() const;
+};
+
+struct WalkOptions {
+  QuantizationOptions quantization;
+  std::optional<double> max_drop;  // a share, 0.01 for a point
+};
+
+// `held` is null where nothing is to be judged: then the settings are those of the effort, as they are.
+Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const WalkOptions& options,
+          const Threads& threads);
+
+Json to_json(const Walk& walk);
+std::string walk_text(const Walk& walk);
+
+}  // namespace eke::cli
