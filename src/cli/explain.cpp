@@ -42,7 +42,7 @@ int explain(const Options& options) {
   if (options.common.json) {
     Json json{{"model", options.model}, {"calibration_images", parts.calibration.size()}};
     json.update(to_json(explanation));
-    json["ranges"] = ranges_json(calibrated.ranges);
+    json["ranges"] = ranges_json(made.calibrated->ranges);
     print_json(with_provenance("explain", std::move(json)));
   } else {
     print(fmt::format("{}  calibrated on {} images ({})\n\n", options.model, parts.calibration.size(),
