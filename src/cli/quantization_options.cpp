@@ -8,8 +8,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "quant/keep.h"
-#include "target/dla_plan.h"
-#include "target/scale_groups.h"
+#include "target/arithmetic.h"
 
 namespace eke::cli {
 
@@ -20,6 +19,17 @@ namespace {
 bool wants_equalization(const QuantizationOptions& options) {
   return options.equalize == "on" ||
          (options.equalize == "auto" && options.effort != "fast" && options.per_tensor);
+}
+
+QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph& graph) {
+  QuantizeOptions result;
+  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
+  result.weights.per_channel = !options.per_tensor;
+  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
+  result.correct_biases = !options.keep_biases;
+  result.float_outputs = !options.round_outputs;
+  result.keep = options.keep;
+  return quantize_options({.device = *parse_device(options.engine)}, graph, std::move(result));
 }
 
 }  // namespace
@@ -66,7 +76,7 @@ void declare_quantization(App& app, QuantizationOptions& options) {
                  "the engine that will run it: cpu; tensorrt or dla-orin, which want --activations int8 "
                  "--symmetric; what the DLA adds or joins gets one scale")
       ->group(group)
-      ->check(one_of({kForCpu, kForTensorRt, kForDla}))
+      ->check(one_of({"cpu", "tensorrt", "dla-orin"}))
       ->capture_default_str();
   app.add_flag("--symmetric", options.symmetric, "activations with their zero point in the middle")
       ->group(group);
@@ -78,27 +88,12 @@ void declare_quantization(App& app, QuantizationOptions& options) {
       ->type_name("NODE...");
 }
 
-QuantizeOptions rewrite_options(const QuantizationOptions& options) {
-  QuantizeOptions result;
-  const bool nvidia = options.engine != kForCpu;
-  result.activations = {nvidia || options.activations == "int8" ? DType::i8 : DType::u8,
-                        nvidia || options.symmetric};
-  result.weights.per_channel = !options.per_tensor;
-  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
-  result.correct_biases = !options.keep_biases;
-  result.float_outputs = !options.round_outputs;
-  result.keep = options.keep;
-  return result;
-}
-
-CalibratorOptions calibrator_options(const QuantizationOptions& options) {
-  const std::optional<Calibrator> method = parse_calibrator(options.calibrator);
-  if (!method) {
+void check_quantization(const QuantizationOptions& options) {
+  if (!parse_calibrator(options.calibrator)) {
     throw UsageError(fmt::format(
         "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
         options.calibrator));
   }
-  return {*method, options.percentile, rewrite_options(options).activations};
 }
 
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
@@ -112,29 +107,28 @@ void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
 
 CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
                              const QuantizationOptions& options) {
-  CalibratedGraph result{graph, {}, {}};
+  CalibratedGraph result{graph, rewrite_options(options, graph), {}, {}, {}};
   if (wants_equalization(options)) {
-    Calibration statistics(graph, rewrite_options(options),
-                           {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+    Calibration statistics(graph, result.rewrite, {.method = Calibrator::min_max, .clip_histograms = true},
+                           threads);
     images.feed(statistics, 0, "measuring channels");
-    Equalized equalized = equalize(graph, statistics.ranges(), rewrite_options(options));
+    Equalized equalized = equalize(graph, statistics.ranges(), result.rewrite);
     result.graph = std::move(equalized.graph);
     result.equalized = std::move(equalized.layers);
     result.divided_by = std::move(equalized.divided_by);
   }
-  Calibration calibration(result.graph, rewrite_options(options), calibrator_options(options), threads);
+  const CalibratorOptions calibrator{*parse_calibrator(options.calibrator), options.percentile,
+                                     result.rewrite.activations};
+  Calibration calibration(result.graph, result.rewrite, calibrator, threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();
-  if (options.engine == kForDla)
-    result.ranges = joined_ranges(std::move(result.ranges), plan_dla(result.graph, {}).scale_groups);
   return result;
 }
 
 Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
                               CalibrationImages& images, const Threads& threads,
                               const QuantizationOptions& options, std::vector<LearnedLayer>& learned) {
-  if (options.effort != "best")
-    return quantize(calibrated.graph, calibrated.ranges, rewrite_options(options));
+  if (options.effort != "best") return quantize(calibrated.graph, calibrated.ranges, calibrated.rewrite);
   const Shape& input = original[original.inputs[0]].type.shape;
   const std::int64_t batch = input[0], row_size = input.count() / batch;
   std::unique_ptr<Progress> progress;
@@ -153,7 +147,7 @@ Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& cali
                       });
   };
   Learned result =
-      learn_rounding(calibrated.graph, calibrated.ranges, rewrite_options(options), each, learn, threads);
+      learn_rounding(calibrated.graph, calibrated.ranges, calibrated.rewrite, each, learn, threads);
   learned = std::move(result.layers);
   return std::move(result.quantized);
 }

@@ -12,11 +12,8 @@
 
 namespace eke::cli {
 
-// The engines that quantization knows conditions of.
-inline constexpr const char *kForCpu = "cpu", *kForTensorRt = "tensorrt", *kForDla = "dla-orin";
-
 struct QuantizationOptions {
-  std::string engine = kForCpu;
+  std::string engine = "cpu";
   std::string calibrator = "mse", activations = "uint8", weight_range = "max", equalize = "auto",
               effort = "balanced";
   double percentile = 99.99;
@@ -25,14 +22,14 @@ struct QuantizationOptions {
 };
 void declare_quantization(App& app, QuantizationOptions& options);
 
-QuantizeOptions rewrite_options(const QuantizationOptions& options);
-CalibratorOptions calibrator_options(const QuantizationOptions& options);  // throws UsageError
+void check_quantization(const QuantizationOptions& options);  // throws UsageError
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
 void check_keep(const Graph& graph, const std::vector<std::string>& patterns);
 
-// What the rewrite needs: the graph, equalized where that is wanted, and its ranges.
+// What the rewrite needs: the graph, equalized where that is wanted, its ranges, and how it is rewritten.
 struct CalibratedGraph {
   Graph graph;
+  QuantizeOptions rewrite;
   Ranges ranges;
   std::vector<EqualizedLayers> equalized;
   ChannelScales divided_by;

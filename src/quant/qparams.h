@@ -42,6 +42,9 @@ std::string_view to_string(WeightRange range) noexcept;
 struct WeightOptions {
   bool per_channel = true;
   WeightRange range = WeightRange::max;
+  // For engines that choose the scales of weights by themselves, by the largest magnitude: a learned scale cuts weights, but
+  // leaves no level unused, so that they choose the same.
+  bool all_levels = false;
   friend bool operator==(const WeightOptions&, const WeightOptions&) = default;
 };
 
