@@ -38,6 +38,7 @@ FineTuneOptions tuning_of(const TrainOptions& options) {
   FineTuneOptions tuning;
   tuning.step.loss.label_smoothing = 0.1f;
   tuning.step.optimizer = {.kind = OptimizerKind::sgd, .nesterov = true, .weight_decay = 5e-4f};
+  if (options.quantized) tuning.step.optimizer.clip_norm = kQuantAwareClip;
   tuning.step.batch = options.batch;
   tuning.epochs = options.epochs;
   tuning.rate = options.rate > 0 ? options.rate : options.quantized ? kQuantAwareSgdRate : 0.05;

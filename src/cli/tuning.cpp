@@ -31,7 +31,7 @@ OptimizerOptions optimizer_options(const TuningOptions& options) {
                                                : OptimizerKind::sgd;
   result.nesterov = result.kind == OptimizerKind::sgd;
   result.weight_decay = static_cast<float>(options.weight_decay);
-  result.clip_norm = static_cast<float>(options.clip);
+  result.clip_norm = static_cast<float>(options.clip.value_or(options.quantized ? kQuantAwareClip : 0));
   return result;
 }
 
@@ -159,7 +159,7 @@ void declare_tuning(App& app, TuningOptions& options) {
   add("--weight-decay", options.weight_decay, "of weights, not of biases and normalizations")
       ->check(not_negative());
   add("--label-smoothing", options.smoothing, "in 0 to 1")->check(between(0.0, 0.9));
-  add("--clip", options.clip, "longest gradient (0: any)")->check(not_negative());
+  add("--clip", options.clip, "longest gradient (0: any, the default; with --qat 1)")->check(not_negative());
   add("--average", options.average, "decay of a moving average of the weights, as 0.999 (0: none)")
       ->check(between(0.0, 0.999999));
   add("--patience", options.patience, "stop after so many epochs without a better validation (0: never)")

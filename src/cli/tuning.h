@@ -17,13 +17,13 @@ namespace eke::cli {
 
 struct TuningOptions {
   std::optional<std::int64_t> epochs;
+  std::optional<double> clip;
   std::int64_t batch = 0, patience = 0;
   std::string freeze = "none", unfreeze_from;
   std::string augmentation = "flip,crop,rotation=10,colour=0.2";
   bool balance = false;
   std::string optimizer = "sgd", schedule = "cosine", memory;
-  double rate = 0, backbone_rate = 1, warm_up = 1, weight_decay = 5e-4, smoothing = 0.1, clip = 0,
-         average = 0;
+  double rate = 0, backbone_rate = 1, warm_up = 1, weight_decay = 5e-4, smoothing = 0.1, average = 0;
   bool freeze_statistics = false, resume = false;
   double checkpoint_seconds = 120;
 

@@ -16,6 +16,8 @@ namespace eke {
 // The highest learning rates by default: it starts from weights that are good already, and has no normalization that
 // forgives large steps.
 inline constexpr double kQuantAwareSgdRate = 2e-4, kQuantAwareAdamRate = 5e-5;
+// The longest gradient by default: networks whose inputs are large, as pixels of 0 to 255, would lose all in the first step.
+inline constexpr float kQuantAwareClip = 1;
 
 struct QuantAwareOptions {
   FineTuneOptions tuning = {};    // all parameters and scales learn, with frozen statistics
