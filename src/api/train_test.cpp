@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// ---- the example: thirty lines from images to a trained model and its answer ----
+// ---- the example: thirty lines from images to a trained int8 model and its answer ----
 int example(const std::string& folder) {
   try {
     eke::TrainOptions options;
@@ -22,7 +22,6 @@ int example(const std::string& folder) {
     options.output = folder + "/mine.onnx";
     options.normalization = "unit";  // pixels / 255, as the base network learned
     options.head = "ridge";
-    options.threads = 2;
     options.validation = 0.25;
     options.progress = [](const eke::TrainState& state) {
       std::cout << "epoch " << state.epoch << ": loss " << state.loss << '\n';
@@ -31,13 +30,18 @@ int example(const std::string& folder) {
     const eke::TrainReport report = eke::train(folder + "/base.onnx", options);
     for (const std::string& why : report.skipped_images) std::cout << "skipped " << why << '\n';
     std::cout << report.validation_correct << " of " << report.validation_images << " are right\n";
-    if (report.validation_correct < report.validation_images) return 1;
+
+    options.output = folder + "/mine.int8.onnx";
+    options.quantized = true;  // the int8 form of the model that was just trained
+    options.epochs = 2;
+    const eke::TrainReport int8 = eke::train(folder + "/mine.onnx", options);
+    std::cout << int8.post_training_correct << " in int8, " << int8.validation_correct << " after training\n";
+    if (int8.validation_correct < int8.validation_images) return 1;
 
     eke::Model model(options.output);
     const std::vector<float> scores = model.run_image(folder + "/data/left/100.pgm").at(0);
-    const std::size_t best = scores[0] > scores[1] ? 0 : 1;
-    std::cout << "it is " << model.labels().at(best) << '\n';
-    return model.labels().at(best) == "left" ? 0 : 2;
+    std::cout << "it is " << model.labels().at(scores[0] > scores[1] ? 0 : 1) << '\n';
+    return scores[0] > scores[1] ? 0 : 2;
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 3;
@@ -74,8 +78,23 @@ TEST(Train, TheExampleOfThirtyLinesRuns) {
                       "output %y\n"),
       pattern + "/base.onnx");
   EXPECT_EQ(example(pattern), 0);
-  EXPECT_EQ(std::distance(fs::directory_iterator(pattern), {}), 3);  // no lock and no temporary file stays
+  EXPECT_EQ(std::distance(fs::directory_iterator(pattern), {}), 4);  // no lock and no temporary file stays
   EXPECT_THROW(eke::train(pattern + "/base.onnx", {.data = pattern + "/data"}), std::exception);
+
+  // The int8 form for another engine, from a model that knows its classes and its preprocessing.
+  eke::TrainOptions options{.data = pattern + "/data", .output = pattern + "/dla.onnx", .validation = 0.25};
+  options.quantized = true;
+  options.engine = "dla-orin";
+  EXPECT_THROW(eke::train(pattern + "/mine.onnx", options), std::exception);  // no epochs
+  options.epochs = 2;
+  options.distill = 0.5;
+  const eke::TrainReport report = eke::train(pattern + "/mine.onnx", options);
+  EXPECT_TRUE(report.finished);
+  EXPECT_GE(report.validation_correct, report.post_training_correct);
+  EXPECT_EQ(report.float_correct, 6u);
+  EXPECT_EQ(eke::Model(options.output).labels(), (std::vector<std::string>{"left", "right"}));
+  options.engine = "tpu";
+  EXPECT_THROW(eke::train(pattern + "/mine.onnx", options), std::exception);
   fs::remove_all(pattern);
 }
 

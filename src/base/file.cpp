@@ -5,38 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <utility>
 
+#include "base/atomic_file.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 
 namespace eke {
 namespace {
-
-std::string reason(int error) {
-  if (error == ENOSPC || error == EDQUOT) return "the disk is full";
-  return std::strerror(error);
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const noexcept { return fd_; }
-  // Some file systems report a failed write only here.
-  bool close() noexcept { return ::close(std::exchange(fd_, -1)) == 0; }
-
- private:
-  int fd_;
-};
 
 // Not blocking, so that a pipe is refused rather than waited for.
 int open_to_read(const std::string& path) {
@@ -51,66 +28,6 @@ std::size_t regular_size(const Descriptor& descriptor, const std::string& path) 
   check(!S_ISDIR(info.st_mode), "cannot read '{}': it is a directory, not a file", path);
   check(S_ISREG(info.st_mode), "cannot read '{}': it is not a regular file", path);
   return static_cast<std::size_t>(info.st_size);
-}
-
-void write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), std::min(bytes.size(), std::size_t{1} << 30));
-    if (written < 0 && errno == EINTR) continue;
-    check(written > 0, "cannot write '{}': {}", path, reason(written < 0 ? errno : ENOSPC));
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// mkstemp gives 0600; a file that people share follows their umask, or the file that it replaces.
-void set_mode(int fd, const std::string& path) {
-  struct stat info {};
-  mode_t mode = 0666;
-  if (::stat(path.c_str(), &info) == 0) {
-    mode = info.st_mode & 0777;
-  } else {
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    mode &= ~mask;
-  }
-  // A file system without modes refuses this; the bytes are written all the same.
-  [[maybe_unused]] const int ignored = ::fchmod(fd, mode);
-}
-
-// The rename is durable once its folder is; a file system that cannot sync folders has no stronger promise to
-// give.
-void sync_folder(const std::string& folder) {
-  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.get() >= 0) ::fsync(descriptor.get());
-}
-
-void write_temporary(const std::string& temporary, int fd, const std::string& path, std::string_view bytes) {
-  Descriptor descriptor(fd);
-  set_mode(fd, path);
-  write_all(fd, bytes, path);
-  check(::fsync(fd) == 0, "cannot write '{}': {}", path, reason(errno));
-  check(descriptor.close(), "cannot write '{}': {}", path, reason(errno));
-  check(::rename(temporary.c_str(), path.c_str()) == 0, "cannot write '{}': {}", path, reason(errno));
-}
-
-// What the path names: a link leads to the file that is written, and what is no file is left alone.
-std::string written_path(const std::string& path) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return path;
-  if (!S_ISLNK(info.st_mode)) {
-    check(!S_ISDIR(info.st_mode), "cannot write '{}': it is a directory, not a file", path);
-    check(S_ISREG(info.st_mode), "cannot write '{}': it is not a regular file", path);
-    return path;
-  }
-  const std::unique_ptr<char, decltype(&std::free)> target(::realpath(path.c_str(), nullptr), &std::free);
-  check(target != nullptr, "cannot write '{}': the link leads nowhere", path);
-  return written_path(target.get());
 }
 
 }  // namespace
@@ -154,18 +71,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-void write_file_atomically(const std::string& link_or_path, std::string_view bytes) {
-  const std::string path = written_path(link_or_path);
-  std::string temporary = path + ".XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  check(fd >= 0, "cannot write '{}': {}", path, reason(errno));
-  try {
-    write_temporary(temporary, fd, path, bytes);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_folder(folder_of(path));
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 }  // namespace eke

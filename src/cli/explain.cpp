@@ -22,7 +22,7 @@ struct Options {
 };
 
 int explain(const Options& options) {
-  calibrator_options(options.quantization);  // wrong flags first
+  check_quantization(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
   const Dataset all = open_dataset(options.data);

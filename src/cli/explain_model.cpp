@@ -324,7 +324,7 @@ Json noise_json(const Noise& noise) { return {{"sqnr_db", db_json(noise)}, {"cos
 Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& whole,
                           const QuantizationOptions& options, CalibrationImages& images, std::int64_t limit,
                           bool short_form, const Threads& threads) {
-  const QuantizeOptions rewrite = rewrite_options(options);
+  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
   const std::vector<QuantizedLayer>& layers = whole.report.layers;
   const Variants variants(calibrated.graph, whole.graph);
   OutputNoise output(calibrated.graph, images, limit, threads);

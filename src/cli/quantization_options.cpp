@@ -8,12 +8,9 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "quant/keep.h"
-#include "target/dla_plan.h"
-#include "target/scale_groups.h"
+#include "target/arithmetic.h"
 
 namespace eke::cli {
-
-namespace {}  // namespace
 
 void declare_quantization(App& app, QuantizationOptions& options) {
   const std::string group = "How it is quantized";
@@ -68,7 +65,7 @@ void declare_quantization(App& app, QuantizationOptions& options) {
                  "the engine that will run it: cpu; tensorrt or dla-orin, which want --activations int8 "
                  "--symmetric; what the DLA adds or joins gets one scale")
       ->group(group)
-      ->check(one_of({kForCpu, kForTensorRt, kForDla}))
+      ->check(one_of({"cpu", "tensorrt", "dla-orin"}))
       ->capture_default_str();
   app.add_flag("--symmetric", options.symmetric, "activations with their zero point in the middle")
       ->group(group);
@@ -80,11 +77,9 @@ void declare_quantization(App& app, QuantizationOptions& options) {
       ->type_name("NODE...");
 }
 
-QuantizeOptions rewrite_options(const QuantizationOptions& options) {
+QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph& graph) {
   QuantizeOptions result;
-  const bool nvidia = options.engine != kForCpu;
-  result.activations = {nvidia || options.activations == "int8" ? DType::i8 : DType::u8,
-                        nvidia || options.symmetric};
+  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
   result.weights.per_channel = !options.per_tensor;
   result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
   result.weights.bits = options.weight_bits;
@@ -92,17 +87,15 @@ QuantizeOptions rewrite_options(const QuantizationOptions& options) {
   result.correct_biases = !options.keep_biases;
   result.float_outputs = !options.round_outputs;
   result.keep = options.keep;
-  return result;
+  return quantize_options({.device = *parse_device(options.engine)}, graph, std::move(result));
 }
 
-CalibratorOptions calibrator_options(const QuantizationOptions& options) {
-  const std::optional<Calibrator> method = parse_calibrator(options.calibrator);
-  if (!method) {
+void check_quantization(const QuantizationOptions& options) {
+  if (!parse_calibrator(options.calibrator)) {
     throw UsageError(fmt::format(
         "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
         options.calibrator));
   }
-  return {*method, options.percentile, rewrite_options(options).activations};
 }
 
 std::vector<std::string> as_patterns(std::vector<std::string> names) {
@@ -125,7 +118,7 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
                              const QuantizationOptions& options) {
   CalibratedGraph result{graph, {}, {}};
   // The means that biases are corrected by are what equalization goes by, too; whether they are used is decided later.
-  QuantizeOptions rewrite = rewrite_options(options);
+  QuantizeOptions rewrite = rewrite_options(options, graph);
   rewrite.correct_biases = true;
   if (options.equalize == "on") {
     Calibration statistics(graph, rewrite, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
@@ -135,18 +128,19 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
     result.equalized = std::move(equalized.layers);
     result.divided_by = std::move(equalized.divided_by);
   }
-  Calibration calibration(result.graph, rewrite, calibrator_options(options), threads);
+  const CalibratorOptions calibrator{*parse_calibrator(options.calibrator), options.percentile,
+                                     rewrite.activations};
+  Calibration calibration(result.graph, rewrite, calibrator, threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();
-  if (options.engine == kForDla)
-    result.ranges = joined_ranges(std::move(result.ranges), plan_dla(result.graph, {}).scale_groups);
   return result;
 }
 
 Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
                               CalibrationImages& images, const Threads& threads,
                               const QuantizationOptions& options, std::vector<LearnedLayer>& learned) {
-  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite_options(options));
+  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
   const Shape& input = original[original.inputs[0]].type.shape;
   const std::int64_t batch = input[0], row_size = input.count() / batch;
   std::unique_ptr<Progress> progress;
@@ -164,8 +158,7 @@ Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& cali
                         take(whole, static_cast<std::int64_t>(names.size()));
                       });
   };
-  Learned result =
-      learn_rounding(calibrated.graph, calibrated.ranges, rewrite_options(options), each, learn, threads);
+  Learned result = learn_rounding(calibrated.graph, calibrated.ranges, rewrite, each, learn, threads);
   learned = std::move(result.layers);
   return std::move(result.quantized);
 }

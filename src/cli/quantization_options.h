@@ -13,11 +13,8 @@
 
 namespace eke::cli {
 
-// The engines that quantization knows conditions of.
-inline constexpr const char *kForCpu = "cpu", *kForTensorRt = "tensorrt", *kForDla = "dla-orin";
-
 struct QuantizationOptions {
-  std::string engine = kForCpu;
+  std::string engine = "cpu";
   std::string calibrator = "mse", activations = "uint8", weight_range = "auto", equalize = "auto",
               effort = "balanced";
   double percentile = 99.99;
@@ -30,8 +27,9 @@ struct QuantizationOptions {
 };
 void declare_quantization(App& app, QuantizationOptions& options);
 
-QuantizeOptions rewrite_options(const QuantizationOptions& options);
-CalibratorOptions calibrator_options(const QuantizationOptions& options);  // throws UsageError
+void check_quantization(const QuantizationOptions& options);  // throws UsageError
+// With what the engine requires of `graph`, which is the float one, all types known.
+QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph& graph);
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
 void check_keep(const Graph& graph, const std::vector<std::string>& patterns);
 

@@ -138,8 +138,9 @@ class Walker {
     Candidate candidate = kept_;
     candidate.settings.keep = options_.quantization.keep;
     for (const std::string& pattern : as_patterns(names)) candidate.settings.keep.push_back(pattern);
-    candidate.quantized = quantize(kept_.calibrated->graph, kept_.calibrated->ranges,
-                                   rewrite_options(candidate.settings), kept_.quantized.weights);
+    candidate.quantized =
+        quantize(kept_.calibrated->graph, kept_.calibrated->ranges,
+                 rewrite_options(candidate.settings, kept_.calibrated->graph), kept_.quantized.weights);
     return candidate;
   }
 

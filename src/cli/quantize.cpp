@@ -101,7 +101,7 @@ std::string what_drops_too_much(const QuantizeCommand& options, const QuantizeRe
 
 int quantize(const QuantizeCommand& options) {
   check_output(options.model, options.output);
-  calibrator_options(options.quantization);  // wrong flags first
+  check_quantization(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
   std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);

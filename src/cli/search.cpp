@@ -97,7 +97,7 @@ std::string verdict_text(const Options& options, const SearchResult& result, con
 
 int search(const Options& options) {
   check_output(options.model, options.output);
-  calibrator_options(options.quantization);  // wrong flags first
+  check_quantization(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);
   std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
@@ -137,7 +137,8 @@ int search(const Options& options) {
     std::vector<LearnedLayer> learned;
     four = quantize_calibrated(graph, *base.calibrated, calibration, threads, settings, learned).weights;
   }
-  const Mixtures mixtures(*base.calibrated, rewrite_options(base.settings), base.quantized, four);
+  const Mixtures mixtures(*base.calibrated, rewrite_options(base.settings, base.calibrated->graph),
+                          base.quantized, four);
   check(!mixtures.layers().empty(), "no layer of the model can be quantized: there is nothing to search");
   const Dataset some = images.calibration.size() > kImagesOfNoise
                            ? images.calibration.split(kImagesOfNoise).chosen

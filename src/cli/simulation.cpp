@@ -12,6 +12,8 @@ namespace eke::cli {
 
 namespace {
 
+constexpr const char* kGroup = "Simulation of other engines";
+
 bool is_quantized(const Graph& graph) {
   return std::ranges::any_of(
       graph.nodes, [](const Node& node) { return std::holds_alternative<op::QuantizeLinear>(node.op); });
@@ -21,28 +23,39 @@ bool is_quantized(const Graph& graph) {
 Graph quantized(const Graph& graph, const SimulationOptions& options, const Preprocess& preprocess,
                 const std::vector<std::string>& labels, const Threads& threads, std::size_t& count) {
   QuantizationOptions quantization;
-  quantization.engine = options.as == "tensorrt" ? kForTensorRt : kForDla;
+  quantization.engine = options.engine.as;
   const Dataset all = open_dataset(options.calibration, {labels, ""});
   const auto wanted = static_cast<std::size_t>(options.count);
   const Dataset data = all.size() > wanted ? all.split(wanted).chosen : all;
   count = data.size();
   CalibrationImages images(data, preprocess, threads);
   const CalibratedGraph calibrated = calibrate_on(graph, images, threads, quantization);
-  return quantize(calibrated.graph, calibrated.ranges, rewrite_options(quantization)).graph;
+  return quantize(calibrated.graph, calibrated.ranges, rewrite_options(quantization, calibrated.graph)).graph;
 }
 
 }  // namespace
 
-void declare_simulation(App& app, SimulationOptions& options) {
-  const std::string group = "Simulation of other engines";
-  app.add_option("--as", options.as,
-                 "compute as what 'eke export' writes does on: tensorrt (the GPU) or dla-orin")
-      ->check(one_of({"tensorrt", "dla-orin"}))
-      ->group(group);
+void declare_engine(App& app, EngineOptions& options, const std::string& help) {
+  app.add_option("--as", options.as, help)->check(one_of({"tensorrt", "dla-orin"}))->group(kGroup);
   app.add_option("--tensorrt", options.tensorrt,
                  fmt::format("with --as: whose rules (default: {})", to_string(kDefaultTensorRt)))
       ->type_name("VERSION")
-      ->group(group);
+      ->group(kGroup);
+}
+
+Arithmetic resolve_engine(const EngineOptions& options) {
+  if (options.as.empty() && !options.tensorrt.empty())
+    throw UsageError("--tensorrt belongs to --as, which is not given");
+  Arithmetic result;
+  if (!options.as.empty()) result.device = *parse_device(options.as);
+  if (!options.tensorrt.empty()) result.version = parse_tensorrt_version(options.tensorrt);
+  return result;
+}
+
+void declare_simulation(App& app, SimulationOptions& options) {
+  const std::string group = kGroup;
+  declare_engine(app, options.engine,
+                 "compute as what 'eke export' writes does on: tensorrt (the GPU) or dla-orin");
   app.add_option("--calibration", options.calibration,
                  "with --as and a float model: images to quantize it on (symmetric int8)")
       ->type_name("DATA")
@@ -56,13 +69,11 @@ void declare_simulation(App& app, SimulationOptions& options) {
 Simulation simulation_of(const Model& model, const ShapeOptions& shapes, const Preprocess& preprocess,
                          const std::vector<std::string>& labels, const Threads& threads,
                          const SimulationOptions& options) {
-  if (options.as.empty()) {
-    if (!options.tensorrt.empty() || !options.calibration.empty())
-      throw UsageError("--tensorrt and --calibration belong to --as, which is not given");
+  const Arithmetic arithmetic = resolve_engine(options.engine);
+  if (arithmetic.device == Device::cpu) {
+    if (!options.calibration.empty()) throw UsageError("--calibration belongs to --as, which is not given");
     return {prepare(model.graph, shapes, &preprocess), "", {}, 0};
   }
-  DlaTarget target;
-  if (!options.tensorrt.empty()) target.version = parse_tensorrt_version(options.tensorrt);
   const bool is_float = !is_quantized(model.graph);
   if (is_float && options.calibration.empty())
     throw UsageError(fmt::format(
@@ -74,12 +85,11 @@ Simulation simulation_of(const Model& model, const ShapeOptions& shapes, const P
   const Graph graph = is_float ? quantized(prepare(model.graph, shapes, &preprocess), options, preprocess,
                                            labels, threads, result.calibration_images)
                                : bind_shapes(model.graph, shapes, &preprocess);
-  Simulated simulated = with_context(
-      [&] { return "file '" + model.path + "'"; },
-      [&] { return options.as == "tensorrt" ? simulate_gpu(graph) : simulate_dla(graph, target); });
+  Simulated simulated =
+      with_context([&] { return "file '" + model.path + "'"; }, [&] { return simulate(graph, arithmetic); });
   result.graph = optimize(simulated.graph);
   result.notes = std::move(simulated.notes);
-  result.engine = fmt::format("{} of TensorRT {}", options.as, to_string(target.version));
+  result.engine = to_string(arithmetic);
   return result;
 }
 

@@ -9,12 +9,19 @@
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/table.h"
-#include "target/simulate.h"
+#include "target/arithmetic.h"
 
 namespace eke::cli {
 
+struct EngineOptions {
+  std::string as, tensorrt;
+};
+void declare_engine(App& app, EngineOptions& options, const std::string& help);
+Arithmetic resolve_engine(const EngineOptions& options);  // throws UsageError; without --as: of the processor
+
 struct SimulationOptions {
-  std::string as, tensorrt, calibration;
+  EngineOptions engine;
+  std::string calibration;
   std::int64_t count = 100;
 };
 void declare_simulation(App& app, SimulationOptions& options);

@@ -145,6 +145,15 @@ const EnergyOf* epoch_energy(const Result& r, std::size_t index) {
   return index < before ? nullptr : &r.epoch_energy[index - before];
 }
 
+Json step_json(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  const auto at = [&](double part) {
+    return 1000 * seconds[static_cast<std::size_t>(part * static_cast<double>(seconds.size() - 1))];
+  };
+  return {
+      {"steps", seconds.size()}, {"least", at(0)}, {"p10", at(0.1)}, {"median", at(0.5)}, {"p90", at(0.9)}};
+}
+
 Json tuning_json(const Result& r, const FineTuned& tuned) {
   Json json{{"epochs", Json::array()},
             {"best_epoch", tuned.best_epoch},
@@ -152,6 +161,7 @@ Json tuning_json(const Result& r, const FineTuned& tuned) {
             {"stopped_early", tuned.stopped_early},
             {"planned_bytes", tuned.planned_bytes},
             {"recomputed_share", tuned.recomputed_share}};
+  if (!tuned.step_seconds.empty()) json["step_ms"] = step_json(tuned.step_seconds);
   for (const EpochRecord& e : tuned.epochs) {
     Json epoch{{"epoch", e.epoch}, {"loss", e.loss}, {"accuracy", e.accuracy}};
     if (e.validated) epoch["validated"] = *e.validated;
@@ -161,6 +171,8 @@ Json tuning_json(const Result& r, const FineTuned& tuned) {
   }
   return json;
 }
+
+bool is_simulated(const Result& r) { return r.quantized && !r.options.tuning.engine.as.empty(); }
 
 Json report_json(const Result& r) {
   Json json{{"model", r.options.model},
@@ -182,6 +194,7 @@ Json report_json(const Result& r) {
                     {"backbone", r.options.backbone},
                     {"features_from_disk", r.head->features_from_disk},
                     {"feature_seconds", r.head->feature_seconds},
+                    {"calibration_seconds", r.head->calibration_seconds},
                     {"head_seconds", r.head->head_seconds},
                     {"train", score_json(r.head->train_correct, r.train_images)}};
     if (r.head->validation_correct) {
@@ -193,26 +206,37 @@ Json report_json(const Result& r) {
   if (r.quantized) {
     json["quantization"] = {{"weights", r.options.tuning.per_tensor ? "per tensor" : "per channel"},
                             {"calibrator", r.options.tuning.calibrator},
+                            {"equalize", r.options.tuning.equalize},
                             {"float", score_json(r.quantized->float_correct, r.validation_images)},
                             {"post_training", score_json(r.quantized->start_correct, r.validation_images)},
                             {"trained", score_json(r.quantized->correct, r.validation_images)},
                             {"helped", r.quantized->tuned.best_epoch > 0}};
+    if (is_simulated(r)) {
+      json["quantization"]["origin"] = "simulated";
+      json["quantization"]["simulated"] = {{"engine", to_string(resolve_engine(r.options.tuning.engine))}};
+    }
   }
   if (r.validated) json["validation"] = score_json(*r.validated, r.validation_images);
+  if (r.validated && is_simulated(r)) json["validation"]["origin"] = "simulated";
   return json;
 }
 
 std::string quantization_text(const Result& r) {
   const QuantAware& q = *r.quantized;
   const std::size_t of = r.validation_images;
-  return fmt::format(
-      "validation  float                     {}\n"
-      "            int8, post-training       {}\n"
-      "            int8, after {:<3} epochs    {}\n",
-      score_text(q.float_correct, of), score_text(q.start_correct, of), q.tuned.epochs.size(),
-      q.tuned.best_epoch > 0
-          ? fmt::format("{}, the best is epoch {}", score_text(q.correct, of), q.tuned.best_epoch)
-          : "none better: training did not help, and the post-training model is kept");
+  const std::string simulated = is_simulated(r)
+                                    ? fmt::format("simulated   int8 by the arithmetic of {}\n",
+                                                  to_string(resolve_engine(r.options.tuning.engine)))
+                                    : std::string();
+  return simulated +
+         fmt::format(
+             "validation  float                     {}\n"
+             "            int8, post-training       {}\n"
+             "            int8, after {:<3} epochs    {}\n",
+             score_text(q.float_correct, of), score_text(q.start_correct, of), q.tuned.epochs.size(),
+             q.tuned.best_epoch > 0
+                 ? fmt::format("{}, the best is epoch {}", score_text(q.correct, of), q.tuned.best_epoch)
+                 : "none better: training did not help, and the post-training model is kept");
 }
 
 void report_text(const Result& r) {
@@ -446,6 +470,7 @@ void add_train(App& app, Action& action) {
       "  eke train base.onnx --data faces/ -o mine.onnx\n"
       "  eke train face.onnx --data faces/ --head ridge --epochs 0 -o mine.onnx\n"
       "  eke train mine.onnx --data faces/ --qat -o mine.int8.onnx\n"
+      "  eke train fitted.onnx --data faces/ --qat --as dla-orin --tensorrt 8.6 -o mine.int8.onnx\n"
       "  eke new resnet8 --classes 10 | eke train --data fashion-mnist --epochs 15 -o fashion.onnx");
   command->callback([options, &action] { action = [options] { return train(*options); }; });
 }

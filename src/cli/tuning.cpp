@@ -31,7 +31,7 @@ OptimizerOptions optimizer_options(const TuningOptions& options) {
                                                : OptimizerKind::sgd;
   result.nesterov = result.kind == OptimizerKind::sgd;
   result.weight_decay = static_cast<float>(options.weight_decay);
-  result.clip_norm = static_cast<float>(options.clip);
+  result.clip_norm = static_cast<float>(options.clip.value_or(options.quantized ? kQuantAwareClip : 0));
   return result;
 }
 
@@ -61,11 +61,10 @@ std::vector<Trained> trained_parameters(const Graph& graph, const TuningOptions&
   return trained;
 }
 
-// The highest learning rate by default. Quantization-aware training starts from weights that are good already, and has no
-// normalization that forgives large steps.
+// The highest learning rate by default.
 double usual_rate(const TuningOptions& options) {
   const bool sgd = options.optimizer == "sgd";
-  if (options.quantized) return sgd ? 2e-4 : 5e-5;
+  if (options.quantized) return sgd ? kQuantAwareSgdRate : kQuantAwareAdamRate;
   return sgd ? 0.05 : 0.001;
 }
 
@@ -146,7 +145,8 @@ void declare_tuning(App& app, TuningOptions& options) {
   app.add_flag("--balance", options.balance, "each class as often as the largest")->group(group);
   add("--unfreeze-from", options.unfreeze_from, "train the nodes from this one on (default: all)")
       ->type_name("NODE");
-  add("--batch", options.batch, "images a step")->check(between(1, 65536));
+  add("--batch", options.batch, "images a step (0: 16 of up to 2,000 images, 32 of more)")
+      ->check(between(0, 65536));
   add("--optimizer", options.optimizer, "sgd (momentum 0.9, Nesterov), adam or adamw")
       ->check(one_of({"sgd", "adam", "adamw"}));
   add("--rate", options.rate,
@@ -159,7 +159,7 @@ void declare_tuning(App& app, TuningOptions& options) {
   add("--weight-decay", options.weight_decay, "of weights, not of biases and normalizations")
       ->check(not_negative());
   add("--label-smoothing", options.smoothing, "in 0 to 1")->check(between(0.0, 0.9));
-  add("--clip", options.clip, "longest gradient (0: any)")->check(not_negative());
+  add("--clip", options.clip, "longest gradient (0: any, the default; with --qat 1)")->check(not_negative());
   add("--average", options.average, "decay of a moving average of the weights, as 0.999 (0: none)")
       ->check(between(0.0, 0.999999));
   add("--patience", options.patience, "stop after so many epochs without a better validation (0: never)")
@@ -186,6 +186,9 @@ void check_tuning(const TuningOptions& options) {
           "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
           options.calibrator));
   }
+  if (!options.quantized && !options.engine.as.empty())
+    throw UsageError("--as is for quantization-aware training: give --qat");
+  resolve_engine(options.engine);
   parse_augmentation(options.augmentation);
   parse_decay(options.schedule);
   memory_bytes(options.memory);
@@ -203,11 +206,19 @@ void declare_quant_aware(App& app, TuningOptions& options) {
                  "of the start: min-max, moving-average, percentile, mse or entropy")
       ->group(group)
       ->capture_default_str();
+  app.add_option("--equalize", options.equalize,
+                 "scale channels between layers before it begins: on, off, or auto (with --per-tensor)")
+      ->group(group)
+      ->check(one_of({"auto", "on", "off"}))
+      ->capture_default_str();
   app.add_option("--distill", options.distill,
                  "share of the loss that compares with the float model's answers, in 0 to 1")
       ->group(group)
       ->check(between(0.0, 1.0))
       ->capture_default_str();
+  declare_engine(app, options.engine,
+                 "with --qat: train and judge the model as what 'eke export' writes computes on: tensorrt "
+                 "(the GPU) or dla-orin");
 }
 
 namespace {
@@ -254,6 +265,8 @@ QuantAware tune_quantized(const Graph& graph, const FittedImages& train, const F
   qat.tuning = fine_tune_options(graph, options, seed, output);
   qat.quantize.weights.per_channel = !options.per_tensor;
   qat.calibrator = *parse_calibrator(options.calibrator);
+  qat.equalize = options.equalize == "on" || (options.equalize == "auto" && options.per_tensor);
+  qat.arithmetic = resolve_engine(options.engine);
   qat.tuning.step.loss.distill_weight = static_cast<float>(options.distill);
   if (options.distill > 0) qat.tuning.teacher = graph;
   TrainProgress progress(validation.size());

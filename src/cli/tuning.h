@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "cli/energy_report.h"
+#include "cli/simulation.h"
 #include "data/fitted.h"
 #include "learn/fine_tune.h"
 #include "learn/quant_aware.h"
@@ -16,20 +17,21 @@ namespace eke::cli {
 
 struct TuningOptions {
   std::optional<std::int64_t> epochs;
-  std::int64_t batch = 32, patience = 0;
+  std::optional<double> clip;
+  std::int64_t batch = 0, patience = 0;
   std::string freeze = "none", unfreeze_from;
   std::string augmentation = "flip,crop,rotation=10,colour=0.2";
   bool balance = false;
   std::string optimizer = "sgd", schedule = "cosine", memory;
-  double rate = 0, backbone_rate = 1, warm_up = 1, weight_decay = 5e-4, smoothing = 0.1, clip = 0,
-         average = 0;
+  double rate = 0, backbone_rate = 1, warm_up = 1, weight_decay = 5e-4, smoothing = 0.1, average = 0;
   bool freeze_statistics = false, resume = false;
   double checkpoint_seconds = 120;
 
   // Of quantization-aware training.
   bool quantized = false, per_tensor = false;
-  std::string calibrator = "mse";
-  double distill = 0;
+  std::string calibrator = "mse", equalize = "auto";
+  double distill = 0.5;
+  EngineOptions engine;
 
   std::int64_t epoch_count() const { return epochs.value_or(quantized ? 10 : 20); }
   bool asked() const { return !quantized && epoch_count() > 0 && freeze != "backbone"; }

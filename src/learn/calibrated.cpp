@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quant/calibrate.h"
+#include "quant/equalize.h"
 #include "tensor/values.h"
 
 namespace eke {
@@ -19,15 +20,27 @@ void observe(Calibration& calibration, const FittedImages& images, std::size_t i
   calibration.observe({&view, 1}, {&name, 1});
 }
 
-}  // namespace
-
-Ranges ranges_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
-                 Calibrator method, const Threads& threads) {
-  Calibration calibration(bound, options, {.method = method, .scheme = options.activations}, threads);
+Ranges observed(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+                const CalibratorOptions& calibrator, const Threads& threads) {
+  Calibration calibration(bound, options, calibrator, threads);
   Tensor input(calibration.input_types().at(0));
   const std::size_t count = std::min(kImages, images.size());
   for (std::size_t k = 0; k < count; ++k) observe(calibration, images, k * images.size() / count, input);
   return calibration.ranges();
+}
+
+}  // namespace
+
+Ranges ranges_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+                 Calibrator method, const Threads& threads) {
+  return observed(bound, images, options, {.method = method, .scheme = options.activations}, threads);
+}
+
+Graph equalized_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+                   const Threads& threads) {
+  const Ranges seen =
+      observed(bound, images, options, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+  return equalize(bound, seen, options).graph;
 }
 
 }  // namespace eke

@@ -1,4 +1,4 @@
-// Ranges of a network over images of a set.
+// Ranges of a network over images of a set, and what else quantization measures there.
 #pragma once
 
 #include "base/threads.h"
@@ -12,5 +12,9 @@ namespace eke {
 // which `options` will quantize. Throws as Calibration does.
 Ranges ranges_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
                  Calibrator method, const Threads& threads);
+
+// `bound` with its channels equalized (quant/equalize.h), by the same images.
+Graph equalized_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+                   const Threads& threads);
 
 }  // namespace eke

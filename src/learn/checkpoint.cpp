@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
+#include "base/atomic_file.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -13,15 +15,8 @@ namespace eke {
 namespace {
 
 constexpr std::string_view kMagic = "eke checkpoint\n";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 34;
-
-void write_tensor(ByteWriter& writer, const Tensor& tensor) {
-  writer.number(static_cast<std::uint8_t>(tensor.dtype()));
-  writer.number(static_cast<std::uint8_t>(tensor.shape().rank()));
-  for (const std::int64_t extent : tensor.shape()) writer.number(extent);
-  writer.raw({static_cast<const char*>(tensor.data()), tensor.bytes()});
-}
 
 Tensor read_tensor(ByteReader& reader) {
   const auto dtype = reader.number<std::uint8_t>();
@@ -57,6 +52,75 @@ std::map<std::string, T> read_map(ByteReader& reader, Read&& read) {
   return map;
 }
 
+// Before each tensor, and behind the last.
+enum class Mark : std::uint8_t { end, tensor };
+
+// Hands the bytes on as they come, and their sum at the end.
+class Encoder {
+ public:
+  using Sink = std::function<void(std::string_view)>;
+  explicit Encoder(Sink sink) : sink_(std::move(sink)) {}
+
+  void begin() {
+    ByteWriter head;
+    head.raw(kMagic);
+    head.number(kVersion);
+    sink_(head.bytes());
+  }
+  void fields(const Checkpoint& checkpoint) {
+    ByteWriter body;
+    body.number(checkpoint.network);
+    body.text(checkpoint.settings);
+    write_map(body, checkpoint.counters, [&](std::int64_t value) { body.number(value); });
+    write_map(body, checkpoint.figures, [&](double value) { body.number(value); });
+    put(body.bytes());
+  }
+  void tensor(const std::string& name, const Tensor& tensor) {
+    ByteWriter head;
+    head.number(static_cast<std::uint8_t>(Mark::tensor));
+    head.text(name);
+    head.number(static_cast<std::uint8_t>(tensor.dtype()));
+    head.number(static_cast<std::uint8_t>(tensor.shape().rank()));
+    for (const std::int64_t extent : tensor.shape()) head.number(extent);
+    put(head.bytes());
+    put({static_cast<const char*>(tensor.data()), tensor.bytes()});
+  }
+  void end() {
+    const char mark = static_cast<char>(Mark::end);
+    put({&mark, 1});
+    sink_({reinterpret_cast<const char*>(&hash_), sizeof hash_});
+  }
+
+ private:
+  void put(std::string_view bytes) {
+    hash_ = hash_bytes(bytes, hash_);
+    sink_(bytes);
+  }
+
+  Sink sink_;
+  std::uint64_t hash_ = kHashStart;
+};
+
+void encode(const Checkpoint& checkpoint, const EachTensor& more, Encoder::Sink sink) {
+  Encoder encoder(std::move(sink));
+  encoder.begin();
+  encoder.fields(checkpoint);
+  for (const auto& [name, tensor] : checkpoint.tensors) encoder.tensor(name, tensor);
+  if (more) more([&](const std::string& name, const Tensor& tensor) { encoder.tensor(name, tensor); });
+  encoder.end();
+}
+
+std::map<std::string, Tensor> read_tensors(ByteReader& reader) {
+  std::map<std::string, Tensor> tensors;
+  for (;;) {
+    const auto mark = reader.number<std::uint8_t>();
+    if (mark == static_cast<std::uint8_t>(Mark::end)) return tensors;
+    check(mark == static_cast<std::uint8_t>(Mark::tensor), "the mark {} is unknown", mark);
+    std::string name(reader.text());
+    tensors[std::move(name)] = read_tensor(reader);
+  }
+}
+
 // The first line in which two texts of settings differ.
 std::string first_difference(std::string_view a, std::string_view b) {
   while (!a.empty() || !b.empty()) {
@@ -71,18 +135,9 @@ std::string first_difference(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string to_bytes(const Checkpoint& checkpoint) {
-  ByteWriter body;
-  body.number(checkpoint.network);
-  body.text(checkpoint.settings);
-  write_map(body, checkpoint.counters, [&](std::int64_t value) { body.number(value); });
-  write_map(body, checkpoint.figures, [&](double value) { body.number(value); });
-  write_map(body, checkpoint.tensors, [&](const Tensor& tensor) { write_tensor(body, tensor); });
-  ByteWriter file;
-  file.raw(kMagic);
-  file.number(kVersion);
-  file.number(hash_bytes(body.bytes()));
-  file.raw(body.bytes());
-  return file.bytes();
+  std::string bytes;
+  encode(checkpoint, {}, [&](std::string_view part) { bytes.append(part); });
+  return bytes;
 }
 
 Checkpoint parse_checkpoint(std::string_view bytes) {
@@ -91,23 +146,28 @@ Checkpoint parse_checkpoint(std::string_view bytes) {
   const auto version = header.number<std::uint32_t>();
   check(version == kVersion, "it is of version {}, this program reads version {}: begin anew", version,
         kVersion);
-  const auto hash = header.number<std::uint64_t>();
-  const std::string_view body = header.raw(header.left());
-  check(hash_bytes(body) == hash, "it is damaged: its bytes do not match their sum");
+  check(header.left() > sizeof(std::uint64_t), "it ends before its sum");
+  const std::string_view body = header.raw(header.left() - sizeof(std::uint64_t));
+  check(hash_bytes(body) == header.number<std::uint64_t>(),
+        "it is damaged: its bytes do not match their sum");
   ByteReader reader(body);
   Checkpoint checkpoint;
   checkpoint.network = reader.number<std::uint64_t>();
   checkpoint.settings = reader.text();
   checkpoint.counters = read_map<std::int64_t>(reader, [&] { return reader.number<std::int64_t>(); });
   checkpoint.figures = read_map<double>(reader, [&] { return reader.number<double>(); });
-  checkpoint.tensors = read_map<Tensor>(reader, [&] { return read_tensor(reader); });
+  checkpoint.tensors = read_tensors(reader);
   check(reader.left() == 0, "{} bytes follow its end", reader.left());
   return checkpoint;
 }
 
-void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
+void save_checkpoint(const std::string& path, const Checkpoint& checkpoint, const EachTensor& more) {
   with_context([] { return std::string("checkpoint"); },
-               [&] { write_file_atomically(path, to_bytes(checkpoint)); });
+               [&] {
+                 AtomicFile file(path);
+                 encode(checkpoint, more, [&](std::string_view bytes) { file.write(bytes); });
+                 file.commit();
+               });
 }
 
 Checkpoint load_checkpoint(const std::string& path, std::uint64_t network, const std::string& settings) {

@@ -8,13 +8,12 @@
 
 namespace {
 
-// Past the sum, which random bytes never match: the sum is written into the input.
+// Past the sum, which random bytes never match: it is put behind the input.
 std::string with_right_sum(std::string bytes) {
-  constexpr std::size_t kSum = 15 + 4;
-  if (bytes.size() < kSum + 8) return bytes;
-  const std::uint64_t hash = eke::hash_bytes(std::string_view(bytes).substr(kSum + 8));
-  bytes.replace(kSum, 8, reinterpret_cast<const char*>(&hash), 8);
-  return bytes;
+  constexpr std::size_t kHead = 15 + 4;
+  if (bytes.size() < kHead) return bytes;
+  const std::uint64_t hash = eke::hash_bytes(std::string_view(bytes).substr(kHead));
+  return bytes.append(reinterpret_cast<const char*>(&hash), 8);
 }
 
 }  // namespace

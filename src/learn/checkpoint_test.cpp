@@ -60,6 +60,16 @@ TEST(Checkpoint, RoundTrips) {
   EXPECT_EQ(load_checkpoint(folder.path("c"), 42, "epochs 3\nseed 1\n"), sample());
 }
 
+TEST(Checkpoint, TensorsMayComeOneByOne) {
+  const Folder folder;
+  Checkpoint fields = sample();
+  fields.tensors.erase("w");
+  save_checkpoint(folder.path("c"), fields, [](const TakeTensor& take) {
+    take("w", Tensor::from<float>({2, 2}, {1, 2, 3, 4}));
+  });
+  EXPECT_EQ(load_checkpoint(folder.path("c"), 42, "epochs 3\nseed 1\n"), sample());
+}
+
 TEST(Checkpoint, EveryCutAndEveryFlippedByteIsAnError) {
   const std::string bytes = to_bytes(sample());
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -78,8 +88,8 @@ TEST(Checkpoint, RefusesOthersWithWords) {
   EXPECT_THAT(error_of([&] { load_checkpoint(path, 42, "epochs 3\nseed 2\n"); }),
               HasSubstr("'seed 1' then, 'seed 2' now"));
   std::string newer = to_bytes(sample());
-  newer[15] = 2;
-  EXPECT_THAT(error_of([&] { parse_checkpoint(newer); }), HasSubstr("version 2"));
+  newer[15] = 3;
+  EXPECT_THAT(error_of([&] { parse_checkpoint(newer); }), HasSubstr("version 3"));
   EXPECT_THAT(error_of([&] { parse_checkpoint("other"); }), HasSubstr("no checkpoint"));
 }
 

@@ -101,12 +101,14 @@ class Loop {
  public:
   Loop(const Graph& graph, const FittedImages& train, const FittedImages* validation,
        const FineTuneOptions& options, const Threads& threads, const FineTuneHooks& hooks)
-      : train_(train),
+      : start_(graph),
+        train_(train),
         validation_(validation),
         options_(options),
         threads_(threads),
         hooks_(hooks),
-        batch_(std::min<std::int64_t>(options.step.batch, static_cast<std::int64_t>(train.size()))),
+        batch_(std::min<std::int64_t>(options.step.batch > 0 ? options.step.batch : usual_batch(train.size()),
+                                      static_cast<std::int64_t>(train.size()))),
         step_(graph, with_batch(options.step, batch_), threads),
         images_(step_.image_type()),
         labels_(step_.label_type()),
@@ -136,10 +138,8 @@ class Loop {
     while (at_.epoch < options_.epochs && !result_.stopped && !result_.stopped_early) run_epoch();
     if (result_.stopped) {
       save();
-    } else if (!best_.empty()) {
-      step_.set_state(best_);
     }
-    result_.graph = step_.trained_graph(averages());
+    result_.graph = best_ && !result_.stopped ? std::move(*best_) : step_.trained_graph(averages());
     result_.best_epoch = at_.best_epoch;
     return std::move(result_);
   }
@@ -167,8 +167,9 @@ class Loop {
                         .seed = options_.seed},
                        static_cast<std::uint64_t>(at_.epoch), static_cast<std::size_t>(at_.batch));
     TrainBatch batch;
-    while (stream.next(batch)) {
+    for (Clock::time_point begin = Clock::now(); stream.next(batch); begin = Clock::now()) {
       run_step(batch);
+      result_.step_seconds.push_back(seconds_since(begin));
       if (hooks_.should_stop && hooks_.should_stop()) {
         result_.stopped = true;
         return;
@@ -226,14 +227,14 @@ class Loop {
                        static_cast<double>(at_.correct) / static_cast<double>(batches_ * batch_),
                        {}};
     if (scores()) {
-      const Graph trained = step_.trained_graph(averages());
+      Graph trained = step_.trained_graph(averages());
       record.validated = hooks_.score
                              ? hooks_.score(trained)
                              : static_cast<std::int64_t>(count_correct(trained, *validation_, threads_));
       if (*record.validated > at_.best_score) {
         at_.best_score = *record.validated;
         at_.best_epoch = record.epoch;
-        best_ = step_.state();
+        best_ = std::move(trained);
       }
     } else {
       at_.best_epoch = record.epoch;
@@ -261,10 +262,31 @@ class Loop {
       checkpoint.figures[name + " accuracy"] = record.accuracy;
       if (record.validated) checkpoint.counters[name + " validated"] = *record.validated;
     }
-    for (const NamedTensor& t : step_.state()) checkpoint.tensors["state/" + t.name] = t.tensor;
-    for (const NamedTensor& t : best_) checkpoint.tensors["best/" + t.name] = t.tensor;
-    save_checkpoint(options_.checkpoint, checkpoint);
+    save_checkpoint(options_.checkpoint, checkpoint, [&](const TakeTensor& take) {
+      step_.for_each_state(
+          [&](const std::string& name, const Tensor& tensor) { take("state/" + name, tensor); });
+      for (const auto& [name, tensor] : learned_by_best()) take("best/" + name, *tensor);
+    });
     saved_ = Clock::now();
+  }
+
+  // The constants of the best epoch's graph that are not those of the network at the start.
+  std::vector<std::pair<std::string, const Tensor*>> learned_by_best() const {
+    std::vector<std::pair<std::string, const Tensor*>> learned;
+    for (std::size_t v = 0; best_ && v < best_->values.size(); ++v) {
+      const Value& value = best_->values[v];
+      if (value.constant && value.constant != start_.values[v].constant)
+        learned.emplace_back(value.name, value.constant.get());
+    }
+    return learned;
+  }
+
+  void restore_best(const std::string& name, const Tensor& tensor) {
+    if (!best_) best_ = start_;
+    const ValueId id = find_value(*best_, name);
+    check(id != kNoValue && best_->constant(id) != nullptr && best_->constant(id)->type() == tensor.type(),
+          "'{}' of the best epoch is no parameter of the network", name);
+    (*best_)[id].constant = std::make_shared<const Tensor>(tensor);
   }
 
   void restore() {
@@ -300,12 +322,13 @@ class Loop {
     std::vector<NamedTensor> state;
     for (const auto& [name, tensor] : checkpoint.tensors) {
       if (name.starts_with("state/")) state.push_back({name.substr(6), tensor});
-      if (name.starts_with("best/")) best_.push_back({name.substr(5), tensor});
+      if (name.starts_with("best/")) restore_best(name.substr(5), tensor);
     }
     step_.set_state(state);
     result_.resumed_at_step = at_.epoch * batches_ + at_.batch;
   }
 
+  const Graph& start_;
   const FittedImages& train_;
   const FittedImages* validation_;
   const FineTuneOptions& options_;
@@ -319,7 +342,7 @@ class Loop {
   std::string settings_;
   Schedule schedule_;
   Position at_;
-  std::vector<NamedTensor> best_;
+  std::optional<Graph> best_;  // of the best epoch by validation
   FineTuned result_;
   Clock::time_point begin_, saved_;
   std::int64_t steps_here_ = 0;
@@ -327,11 +350,17 @@ class Loop {
 
 }  // namespace
 
+std::int64_t usual_batch(std::size_t images) noexcept {
+  constexpr std::size_t kSmallSet = 2000;
+  return images <= kSmallSet ? 16 : 32;
+}
+
 FineTuned fine_tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
                     const FineTuneOptions& options, const Threads& threads, const FineTuneHooks& hooks) {
-  check(options.epochs > 0 && options.rate > 0 && options.step.batch > 0,
-        "{} epochs of batches of {} at a rate of {}: all must be above 0", options.epochs, options.step.batch,
-        options.rate);
+  check(options.epochs > 0 && options.rate > 0 && options.step.batch >= 0,
+        "{} epochs of batches of {} at a rate of {}: none may be below 0, and a training needs epochs and a "
+        "rate",
+        options.epochs, options.step.batch, options.rate);
   check(options.step.loss.kind == LossKind::cross_entropy,
         "the loop trains classifiers by their cross-entropy");
   check(options.teacher.has_value() == (options.step.loss.distill_weight > 0),

@@ -17,8 +17,11 @@
 
 namespace eke {
 
+// Images a step by default: small sets need the steps that a large batch would spare.
+std::int64_t usual_batch(std::size_t images) noexcept;
+
 struct FineTuneOptions {
-  StepOptions step = {};  // its batch is cut to the number of images
+  StepOptions step = {};  // its batch is cut to the number of images; 0: usual_batch
   std::int64_t epochs = 20;
   Decay decay = Decay::cosine;
   double rate = 0.05;
@@ -63,8 +66,10 @@ struct FineTuned {
   std::int64_t best_epoch = 0, resumed_at_step = 0;
   std::size_t planned_bytes = 0;
   double recomputed_share = 0;  // of the forward work, what is done twice to fit the memory
-  bool stopped = false;         // by should_stop
-  bool stopped_early = false;   // by patience
+  // Of each step of this process, from one batch to the next; validation and checkpoints do not count.
+  std::vector<double> step_seconds;
+  bool stopped = false;        // by should_stop
+  bool stopped_early = false;  // by patience
 };
 
 // `graph` is a portable classifier of images as `train` are preprocessed; `validation` may be null. Throws an Error when

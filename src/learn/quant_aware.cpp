@@ -17,10 +17,13 @@ class Trainer {
       : how_(train.preprocess()),
         options_(options),
         network_(bound_to(graph, how_, 1)),
-        ranges_(ranges_on(network_, train, options.quantize, options.calibrator, threads)),
-        fake_(fake_quantize(network_, ranges_, options.quantize)) {}
+        quantize_(quantize_options(options.arithmetic, network_, options.quantize)) {
+    if (options.equalize) network_ = equalized_on(network_, train, quantize_, threads);
+    ranges_ = ranges_on(network_, train, quantize_, options.calibrator, threads);
+    fake_ = fake_quantize(network_, ranges_, quantize_);
+  }
 
-  Graph start() const { return opened_for(quantize(network_, ranges_, options_.quantize).graph, how_); }
+  Graph start() const { return opened_for(quantize(network_, ranges_, quantize_).graph, how_); }
   Graph simulation() const { return opened_for(fake_.graph, how_); }
 
   // The integer form of a simulation after some training.
@@ -31,10 +34,16 @@ class Trainer {
       if (id != kNoValue && trained.constant(id) != nullptr)
         network[find_value(network, parameter.name)].constant = trained[id].constant;
     }
-    QuantizeOptions options = options_.quantize;
+    QuantizeOptions options = quantize_;
     options.correct_biases = false;  // the biases were corrected before training, and have learned since
     options.learned = learned_scales(trained, fake_.scales);
     return opened_for(quantize(network, ranges_, options).graph, how_);
+  }
+
+  // What an integer form computes where it will run.
+  Graph as_computed(const Graph& integers) const {
+    if (options_.arithmetic.device == Device::cpu) return integers;
+    return opened_for(simulate(typed_for(integers, how_), options_.arithmetic).graph, how_);
   }
 
   FineTuneOptions tuning() const {
@@ -76,6 +85,7 @@ class Trainer {
   const Preprocess& how_;
   const QuantAwareOptions& options_;
   Graph network_;  // folded, for one image
+  QuantizeOptions quantize_;
   Ranges ranges_;
   FakeQuantized fake_;
 };
@@ -86,18 +96,21 @@ QuantAware train_quantized(const Graph& graph, const FittedImages& train, const 
                            const QuantAwareOptions& options, const Threads& threads,
                            const FineTuneHooks& given) {
   const Trainer trainer(graph, train, options, threads);
+  const auto judge = [&](const Graph& integers) {
+    return count_correct(trainer.as_computed(integers), validation, threads);
+  };
   QuantAware result;
   const Graph start = trainer.start();
   result.float_correct = count_correct(graph, validation, threads);
-  result.start_correct = count_correct(start, validation, threads);
+  result.start_correct = judge(start);
   FineTuneHooks hooks = given;
   hooks.score = [&](const Graph& trained) {
-    return static_cast<std::int64_t>(count_correct(trainer.integers(trained), validation, threads));
+    return static_cast<std::int64_t>(judge(trainer.integers(trained)));
   };
   result.tuned = fine_tune(trainer.simulation(), train, &validation, trainer.tuning(), threads, hooks);
   if (result.tuned.stopped) return result;
   result.graph = trainer.integers(result.tuned.graph);
-  result.correct = count_correct(result.graph, validation, threads);
+  result.correct = judge(result.graph);
   if (result.correct <= result.start_correct) {
     result.tuned.best_epoch = 0;
     result.correct = result.start_correct;

@@ -17,7 +17,23 @@ std::string drawn(std::size_t count, std::uint64_t seed) {
   return text + "]";
 }
 
-// A depthwise convolution whose channels differ much in size, which one scale for all weights serves badly.
+// Channels that differ much in size, which one scale for all weights serves badly, before a second convolution.
+Graph chain() {
+  return parse_text(
+      "graph \"g\"\ninput %x: f32[?,3,8,8] dims(\"N\",\"\",\"\",\"\")\nconst %w: f32[6,3,1,1] = "
+      "[1,-1,0.5,0.01,0.02,-0.03,3,2,-1,0.1,0.1,0.2,-0.01,0.02,0.01,1,1,-2]\nconst %v: f32[2,6,1,1] = " +
+      drawn(12, 7) +
+      "\nconst %u: f32[2,4] = [1,-1,0.5,-0.5,-1,1,0.5,0.5]\n"
+      "%c: f32[?,6,8,8] = Conv \"first\" (%x, %w)\n"
+      "%r: f32[?,6,8,8] = Relu \"relu\" (%c)\n"
+      "%d: f32[?,2,8,8] = Conv \"second\" (%r, %v)\n"
+      "%p: f32[?,2,1,2] = AveragePool \"pool\" (%d) {kernel_shape=[8,4] strides=[8,4]}\n"
+      "%f: f32[?,4] = Flatten \"flat\" (%p)\n"
+      "%y: f32[?,2] = Gemm \"fc\" (%f, %u) {transB=1}\n"
+      "output %y\n");
+}
+
+// A convolution whose channels differ much in size, which one scale for all weights serves badly.
 Graph network() {
   return parse_text(
       "graph \"g\"\ninput %x: f32[?,3,8,8] dims(\"N\",\"\",\"\",\"\")\nconst %w: f32[6,3,3,3] = " +
@@ -81,6 +97,36 @@ TEST_F(QuantAwareTest, NeverEndsBelowItsStart) {
   EXPECT_EQ(result.correct, result.start_correct);
   EXPECT_EQ(count_correct(result.graph, images_, threads_), result.start_correct);
   EXPECT_LE(result.correct, good.correct);
+}
+
+TEST_F(QuantAwareTest, IsJudgedByTheArithmeticThatItIsTrainedFor) {
+  for (const Device device : {Device::tensorrt, Device::dla_orin}) {
+    SCOPED_TRACE(to_string(device));
+    QuantAwareOptions options = options_for();
+    options.quantize.weights.per_channel = true;
+    options.arithmetic.device = device;
+    const QuantAware result = train_quantized(network(), images_, images_, options, threads_);
+    EXPECT_EQ(result.correct, 24u);
+    const Simulated simulated = simulate(typed_for(result.graph, images_.preprocess()), options.arithmetic);
+    EXPECT_EQ(count_correct(simulated.graph, images_, threads_), result.correct);
+    for (const auto& [name, scale] : tensor_scales(result.graph)) {
+      EXPECT_EQ(scale.dtype, DType::i8) << name;
+      EXPECT_EQ(scale.zero_point, 0) << name;
+    }
+  }
+}
+
+// Channels of very different sizes share one scale: equalized, they lose less before anything is learned.
+TEST_F(QuantAwareTest, StartsFromEqualizedChannels) {
+  QuantAwareOptions options = options_for();
+  options.tuning.epochs = 1;
+  options.tuning.rate = 1e-6;
+  const QuantAware plain = train_quantized(chain(), images_, images_, options, threads_);
+  options.equalize = true;
+  const QuantAware equalized = train_quantized(chain(), images_, images_, options, threads_);
+  EXPECT_GE(equalized.start_correct, plain.start_correct);
+  EXPECT_NE(equalized.graph, plain.graph);
+  EXPECT_EQ(equalized.float_correct, plain.float_correct);
 }
 
 TEST_F(QuantAwareTest, DistilsFromTheFloatNetwork) {

@@ -32,6 +32,7 @@ class Extractor {
   }
 
   bool from_disk() const noexcept { return from_disk_; }
+  double calibration_seconds() const noexcept { return calibration_seconds_; }
 
  private:
   std::uint64_t key_of(const FittedImages& images) const {
@@ -43,7 +44,11 @@ class Extractor {
 
   const Graph& network() {
     if (options_.backbone == BackboneKind::f32) return backbone_;
-    if (!quantized_) quantized_ = quantized_backbone(backbone_, train_, threads_);
+    if (!quantized_) {
+      const Clock::time_point begin = Clock::now();
+      quantized_ = quantized_backbone(backbone_, train_, threads_);
+      calibration_seconds_ = seconds_since(begin);
+    }
     return *quantized_;
   }
 
@@ -54,6 +59,7 @@ class Extractor {
   const OnImages& progress_;
   std::optional<Graph> quantized_;
   bool from_disk_ = true;
+  double calibration_seconds_ = 0;
 };
 
 }  // namespace
@@ -73,6 +79,7 @@ Transferred train_head(const Graph& graph, const FittedImages& train, const Fitt
         extractor.of(*validation, options.feature_file.empty() ? "" : options.feature_file + ".validation");
   }
   result.feature_seconds = seconds_since(begin);
+  result.calibration_seconds = extractor.calibration_seconds();
   result.features_from_disk = extractor.from_disk();
   result.feature_size = features.size;
   const Clock::time_point fit_begin = Clock::now();

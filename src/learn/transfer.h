@@ -24,7 +24,8 @@ struct Transferred {
   HeadPlace place;
   std::size_t feature_size = 0;
   bool features_from_disk = false;
-  double feature_seconds = 0, head_seconds = 0;
+  // Of the features, of them for the calibration of the int8 network, and of the head.
+  double feature_seconds = 0, calibration_seconds = 0, head_seconds = 0;
   double margin =
       0;  // by how much the right logit exceeds the mean of the others on the training images, on average
   std::size_t train_correct = 0;                       // of the training images, by the features

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <variant>
 
 #include "base/error.h"
@@ -153,6 +154,7 @@ class Placer {
     free_the_tail();
     choose_values();
     join_scales();
+    share_scales();
     return std::move(result_);
   }
 
@@ -313,6 +315,30 @@ class Placer {
     for (std::size_t v = 0; v < graph_.values.size(); ++v) {
       if (result_.scale_of[v] != kNoValue) result_.scale_of[v] = scale_of(static_cast<ValueId>(v));
     }
+  }
+
+  // Of each group the first value in the order of the graph leads.
+  void share_scales() {
+    for (const std::vector<std::string>& names : options_.shared_scales) {
+      const std::set<std::string> wanted(names.begin(), names.end());
+      std::set<ValueId> leaders;
+      for (std::size_t v = 0; v < graph_.values.size(); ++v)
+        if (result_.scale_of[v] != kNoValue && wanted.contains(graph_.values[v].name))
+          leaders.insert(result_.scale_of[v]);
+      if (leaders.size() > 1) unite(leaders);
+    }
+  }
+
+  void unite(const std::set<ValueId>& leaders) {
+    std::vector<ValueId> sources;
+    for (const ValueId leader : leaders) {
+      const std::vector<ValueId> its = result_.ranged(leader);
+      sources.insert(sources.end(), its.begin(), its.end());
+      result_.united.erase(leader);
+    }
+    for (ValueId& leader : result_.scale_of)
+      if (leaders.contains(leader)) leader = *leaders.begin();
+    result_.united[*leaders.begin()] = std::move(sources);
   }
 
   // The value where the scale of a Concat's input comes from, if nothing but the Concat depends on it.

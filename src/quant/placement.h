@@ -2,6 +2,7 @@
 // data.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,17 @@ namespace eke {
 struct Placement {
   std::vector<std::string> why_float;  // per node; empty: the node is integer
   std::vector<ValueId> scale_of;       // per value: whose range it uses; kNoValue: it is not quantized
+  // Values whose ranges are united where QuantizeOptions::shared_scales tie them, by the one whose range they use.
+  std::map<ValueId, std::vector<ValueId>> united;
 
   bool is_integer(std::size_t node) const { return why_float[node].empty(); }
   bool is_quantized(ValueId value) const {
     return value != kNoValue && scale_of[static_cast<std::size_t>(value)] != kNoValue;
+  }
+  // The values whose ranges decide the scale of those that use the range of `value`.
+  std::vector<ValueId> ranged(ValueId value) const {
+    const auto found = united.find(value);
+    return found == united.end() ? std::vector<ValueId>{value} : found->second;
   }
 };
 

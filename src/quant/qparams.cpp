@@ -155,6 +155,13 @@ std::vector<float> ranged_scales(const Channels& channels, const WeightOptions& 
   return scales;
 }
 
+// Learned scales with a level for the largest weight at most.
+std::vector<float> at_most(std::vector<float> scales, const std::vector<float>& most) {
+  for (std::size_t c = 0; c < scales.size(); ++c)
+    if (most[c] > 0) scales[c] = std::min(scales[c], most[c]);
+  return scales;
+}
+
 // One scale a channel from one for all, or as many.
 std::vector<float> spread_over(std::span<const float> scales, std::size_t count) {
   check(scales.size() == 1 || scales.size() == count, "{} scales for {} output channels", scales.size(),
@@ -209,6 +216,9 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
   result.bits = options.bits;
   const double levels = weight_levels(options.bits);
   std::vector<float>& scales = result.scale;
+  if (options.all_levels && !learned.empty())
+    scales = at_most(std::move(scales),
+                     ranged_scales(channels, {.per_channel = options.per_channel, .bits = options.bits}));
   const float live = count == 0 ? 1 : *std::ranges::max_element(scales);
   const double sx = input.qparams.scale;
   const Accumulator accumulator{double(std::max(input.levels.hi - input.qparams.zero_point,

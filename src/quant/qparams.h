@@ -46,6 +46,9 @@ struct WeightOptions {
   bool per_channel = true;
   WeightRange range = WeightRange::max;
   int bits = 8;  // 2 to 8
+  // For engines that choose the scales of weights by themselves, by the largest magnitude: a learned scale cuts weights, but
+  // leaves no level unused, so that they choose the same.
+  bool all_levels = false;
   friend bool operator==(const WeightOptions&, const WeightOptions&) = default;
 };
 

@@ -169,6 +169,20 @@ TEST(Weights, MeansFollowTheInputAxisOfAMatrix) {
   EXPECT_THROW(quantize_weights(w, 1, {}, {{1, 0}, {0, 255}, wrong}, {}), Error);
 }
 
+TEST(Weights, LearnedScalesLeaveNoLevelUnusedWhereTheBuilderChoosesThemAnew) {
+  const Tensor w = Tensor::from<float>({2, 2}, {1.27f, 0.5f, 1.27f, -2.54f});
+  const std::vector<float> learned{0.02f, 0.015f};  // too large for the first row, cuts the second
+  const QuantizedWeights plain = quantize_weights(w, 0, {}, kInput, {}, learned);
+  EXPECT_EQ(plain.scale, learned);
+  const QuantizedWeights all = quantize_weights(w, 0, {}, kInput, {.all_levels = true}, learned);
+  EXPECT_FLOAT_EQ(all.scale[0], 0.01f);
+  EXPECT_EQ(all.scale[1], learned[1]);
+  for (std::size_t row = 0; row < 2; ++row) {
+    const auto q = all.weights.values<std::int8_t>().subspan(2 * row, 2);
+    EXPECT_EQ(std::max(std::abs(q[0]), std::abs(q[1])), 127) << row;
+  }
+}
+
 TEST(Weights, RefusesNaN) {
   EXPECT_THROW(quantize_weights(Tensor::from<float>({1, 1}, {std::nanf("")}), 0, {}, kInput, {}), Error);
   EXPECT_THROW(quantize_weights(Tensor(DType::f32, {1, 1}), 0, std::vector<float>{std::nanf("")}, kInput, {}),

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -123,11 +124,22 @@ class Rewriter {
     return found->second.channel_means;
   }
 
+  // Of the values that use the range of `leader`, each within the bounds of its maker.
+  template <class RangeOf>
+  Range united(ValueId leader, RangeOf range) const {
+    std::optional<Range> result;
+    for (const ValueId id : placement_.ranged(leader)) {
+      const Range own = bounded_by_maker(graph_, makers_[index(id)], range(id));
+      result = result ? Range{std::min(result->lo, own.lo), std::max(result->hi, own.hi)} : own;
+    }
+    return *result;
+  }
+
   // A scale that reaches no further than the clamp that makes the value: levels beyond it would be wasted, and ONNX Runtime
   // refuses to fuse them.
   ScaleZero within_bounds(ScaleZero qparams, ValueId leader) const {
     constexpr float kMost = std::numeric_limits<float>::max();
-    const Range bounds = bounded_by_maker(graph_, makers_[index(leader)], {-kMost, kMost});
+    const Range bounds = united(leader, [&](ValueId) { return Range{-kMost, kMost}; });
     const std::int32_t above = levels_of({options_.activations.dtype, false}).hi - qparams.zero_point;
     if (bounds.hi < kMost && bounds.hi > 0 && above > 0)
       qparams.scale = std::min(qparams.scale, static_cast<float>(double{bounds.hi} / above));
@@ -138,7 +150,7 @@ class Rewriter {
     const ValueId leader = placement_.scale_of[index(id)];
     const auto learned = options_.learned.values.find(graph_[leader].name);
     if (learned != options_.learned.values.end()) return within_bounds(learned->second, leader);
-    return qparams_for(bounded_by_maker(graph_, makers_[index(leader)], range_of(leader).range),
+    return qparams_for(united(leader, [&](ValueId source) { return range_of(source).range; }),
                        options_.activations);
   }
 
@@ -455,10 +467,12 @@ std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions
   check_is_float(graph);
   check_weights_are_finite(graph);
   const Placement placement = place(graph, options);
-  const std::set<ValueId> leaders(placement.scale_of.begin(), placement.scale_of.end());
+  std::set<ValueId> ranged;
+  for (const ValueId leader : placement.scale_of)
+    for (const ValueId id : placement.ranged(leader)) ranged.insert(id);
   std::vector<std::string> names;
   const auto add = [&](ValueId id) {
-    if (id != kNoValue && leaders.contains(id)) names.push_back(graph[id].name);
+    if (id != kNoValue && ranged.contains(id)) names.push_back(graph[id].name);
   };
   for (const ValueId id : graph.inputs) add(id);
   for (const Node& node : graph.nodes) std::ranges::for_each(node.out, add);

@@ -45,6 +45,8 @@ struct QuantizeOptions {
   bool correct_biases = true;                   // by the means of CalibratedRange, where they are given
   std::vector<std::string> keep = {};           // patterns (keep.h) of nodes to leave in float
   std::map<std::string, int> weight_bits = {};  // by label (keep.h): instead of weights.bits
+  // Groups of values, by name, that get one scale: for the union of their ranges. Those that are not quantized do not count.
+  std::vector<std::vector<std::string>> shared_scales = {};
   LearnedScales learned = {};
 };
 

@@ -161,6 +161,26 @@ TEST(Rewrite, SumOnlyRoundsTheSumAlone) {
               ElementsAre("x", "p", "r", "m:r", "g", "f:g"));
 }
 
+TEST(Rewrite, ValuesThatShareAScaleGetTheUnionOfTheirRanges) {
+  const QuantizeOptions options{.activations = {DType::i8, true},
+                                .float_outputs = false,
+                                .shared_scales = {{"x", "c", "a", "nothing"}, {"c", "m"}, {"g"}}};
+  // x, c and, by the pooling that keeps it, r, which is a relu: its range begins at 0.
+  const std::map<std::string, Range> ranges{
+      {"x", {-1, 1}}, {"p", {-2, 2}}, {"c", {-3, 2}}, {"r", {-9, 5.08f}}, {"g", {0, 4}}};
+  const Graph graph = parsed(kResidual);
+  EXPECT_THAT(ranges_needed(graph, options), ElementsAre("x", "p", "c", "r", "g"));
+  const Quantized result = quantized(kResidual, options, ranges);
+  EXPECT_THAT(tensors_of(result.report), ElementsAre("x", "p", "c:x", "r:x", "m:x", "g", "f:g"));
+  for (const QuantizedTensor& tensor : result.report.tensors) {
+    if (tensor.scale_of == "x") {
+      EXPECT_FLOAT_EQ(tensor.scale, 0.04f) << tensor.name;
+    }
+  }
+  EXPECT_EQ(fake_quantize(graph, ranges_for(graph, options, ranges), options).scales.size(),
+            4u);  // x, w, p, g
+}
+
 TEST(Rewrite, SharedWeightsBecomeConstantsOfTheirOwn) {
   const Graph graph = quantized(kResidual).graph;
   EXPECT_NE(find_value(graph, "w_quantized"), kNoValue);
@@ -433,12 +453,15 @@ output %y
 }
 
 std::vector<QuantizeOptions> fake_options() {
-  QuantizeOptions plain, per_tensor, symmetric, sums;
+  QuantizeOptions plain, per_tensor, symmetric, sums, shared;
   per_tensor.weights.per_channel = false;
   symmetric.activations = {DType::i8, true};
   sums.residual_rounding = ResidualRounding::sum_only;
   sums.float_outputs = false;
-  return {plain, per_tensor, symmetric, sums};
+  shared.activations = {DType::i8, true};
+  shared.shared_scales = {{"f", "r"}};
+  shared.weights.all_levels = true;
+  return {plain, per_tensor, symmetric, sums, shared};
 }
 
 Ranges ranges_with_means(const Graph& graph, const QuantizeOptions& options) {

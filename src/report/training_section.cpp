@@ -140,11 +140,13 @@ std::string quantization_words(const std::string& output, const RunJson& quantiz
     const RunJson& value = member(quantization, key);
     return text_of(accuracy(value, count(value, "images")));
   };
-  return fmt::format("{}: {} validation float {}, after training quantized {}, quantization-aware {}", output,
-                     flag(quantization, "helped")
-                         ? "quantization-aware training helped:"
-                         : "quantization-aware training did not help, the start is kept:",
-                     score("float"), score("post_training"), score("trained"));
+  const RunJson* simulated = find(quantization, "simulated");
+  return fmt::format(
+      "{}: {} validation float {}, after training quantized {}, quantization-aware {}{}", output,
+      flag(quantization, "helped") ? "quantization-aware training helped:"
+                                   : "quantization-aware training did not help, the start is kept:",
+      score("float"), score("post_training"), score("trained"),
+      simulated ? fmt::format(" (both simulated, as on {})", text(*simulated, "engine")) : "");
 }
 
 }  // namespace
@@ -166,7 +168,8 @@ RunParts parts_of_train(const RunJson& json) {
   parts.section.tables.push_back(cost_table(cost));
   std::string words = fmt::format("this device trained {} on {} images {}", output, images, cost_text(cost));
   if (const RunJson* validation = find(json, "validation"))
-    words += fmt::format("; validation {}", text_of(accuracy(*validation, count(*validation, "images"))));
+    words += fmt::format("; validation {}{}", text_of(accuracy(*validation, count(*validation, "images"))),
+                         find(*validation, "origin") ? " (simulated)" : "");
   parts.verdicts.push_back({Tone::neutral, words});
   if (const RunJson* quantization = find(json, "quantization"))
     parts.verdicts.push_back({Tone::neutral, quantization_words(output, *quantization)});

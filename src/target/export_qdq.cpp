@@ -65,18 +65,21 @@ class QdqRewrite {
   // The sum is fused with the convolution before it, so that no rounding stands between; the other branch keeps
   // its own.
   void residual() {
+    if (is_convolution(r_.in(0)) || is_convolution(r_.in(1))) return;
     for (std::size_t i = 0; i < 2; ++i) {
       const auto* dequantize = r_.made_by<op::DequantizeLinear>(r_.in(i));
       if (!dequantize || r_.constant(r_.producer(r_.in(i))->in[0]) || !r_.single_use(r_.in(i))) continue;
       const ValueId stored = r_.producer(r_.in(i))->in[0];
       if (!r_.made_by<op::QuantizeLinear>(stored) || !r_.single_use(stored)) continue;
       const ValueId value = r_.producer(stored)->in[0];
-      if (!r_.made_by<op::Conv>(value) || !r_.single_use(value)) continue;
+      if (!is_convolution(value)) continue;
       notes_.push_back(
           {r_.graph()[value].name, "no rounding before the addition, with which TensorRT fuses it"});
       return r_.set_input(i, value);
     }
   }
+
+  bool is_convolution(ValueId id) const { return r_.made_by<op::Conv>(id) && r_.single_use(id); }
 
   Rewriter& r_;
   const std::map<std::string, float>& scales_;

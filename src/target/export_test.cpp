@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "passes/passes.h"
 #include "quant/rewrite.h"
+#include "target/arithmetic.h"
 #include "target/testing/graphs.h"
 
 namespace eke {
@@ -108,6 +109,17 @@ TEST(ExportQdqTest, PutsNoRoundingBetweenConvolutionAndAddition) {
   EXPECT_EQ(rounded_inputs, 1);
 }
 
+// Quantized for the GPU, it has no rounding there to begin with.
+TEST(ExportQdqTest, TakesNoRoundingFromAModelThatWasMadeForIt) {
+  const Graph graph = optimize(residual());
+  const QuantizeOptions options = quantize_options({.device = Device::tensorrt}, graph, {});
+  Ranges ranges;
+  for (const std::string& name : ranges_needed(graph, options)) ranges[name] = {{-2, 2}, {-2, 2}, "test", {}};
+  const Graph made = quantize(graph, ranges, options).graph;
+  EXPECT_EQ(count<op::QuantizeLinear>(export_qdq(made, false).graph), count<op::QuantizeLinear>(made));
+  EXPECT_TRUE(export_qdq(made, false).notes.empty());
+}
+
 TEST(ExportQdqTest, SymmetricModelsKeepTheirScales) {
   const Graph graph = quantized(residual(), {DType::i8, true});
   const auto before = tensor_scales(graph);
@@ -140,8 +152,8 @@ TEST(ExportDlaTest, EveryTensorOfTheModelHasAScale) {
       EXPECT_EQ(scales.at(name), scales.at(group.tensors[0])) << name;
 }
 
-// With joined ranges nothing has to be made equal.
-TEST(ExportDlaTest, JoinedRangesAreExportedAsTheyAre) {
+// What is quantized for the DLA is exported as it is.
+TEST(ExportDlaTest, SharedScalesAreExportedAsTheyAre) {
   const Graph graph = optimize(residual());
   QuantizeOptions options;
   options.activations = {DType::i8, true};
@@ -155,8 +167,8 @@ TEST(ExportDlaTest, JoinedRangesAreExportedAsTheyAre) {
                                  [](const ExportNote& note) { return note.what.ends_with("ties it"); });
   };
   EXPECT_GT(tied(export_dla(quantize(graph, ranges, options).graph, {})), 0);
-  const Ranges joined = joined_ranges(ranges, plan_dla(graph, {}).scale_groups);
-  const Graph quantized = quantize(graph, joined, options).graph;
+  options = quantize_options({.device = Device::dla_orin}, graph, options);
+  const Graph quantized = quantize(graph, ranges, options).graph;
   const DlaExport made = export_dla(quantized, {});
   EXPECT_EQ(tied(made), 0);
   const auto before = tensor_scales(quantized);

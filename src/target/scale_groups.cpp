@@ -85,19 +85,6 @@ std::vector<ScaleGroup> scale_groups(const Graph& graph, const std::vector<bool>
   return result;
 }
 
-Ranges joined_ranges(Ranges ranges, const std::vector<ScaleGroup>& groups) {
-  for (const ScaleGroup& group : groups) {
-    float largest = 0;
-    for (const std::string& name : group.tensors)
-      if (const auto found = ranges.find(name); found != ranges.end())
-        largest = std::max({largest, std::abs(found->second.range.lo), std::abs(found->second.range.hi)});
-    for (const std::string& name : group.tensors)
-      if (const auto found = ranges.find(name); found != ranges.end())
-        found->second.range = {-largest, largest};
-  }
-  return ranges;
-}
-
 std::map<std::string, TensorScale> tensor_scales(const Graph& graph) {
   const std::vector<int> makers = producers(graph);
   std::map<std::string, TensorScale> scales;

@@ -20,10 +20,6 @@ struct ScaleGroup {
 // `on_dla`: per node, whether it counts.
 std::vector<ScaleGroup> scale_groups(const Graph& graph, const std::vector<bool>& on_dla);
 
-// Ranges for the symmetric quantization of a float graph, with the largest magnitude of a group for all its tensors:
-// their scales are equal then from the start, and the export widens none.
-Ranges joined_ranges(Ranges ranges, const std::vector<ScaleGroup>& groups);
-
 // Where a value comes from, behind Q/DQ and Identity nodes. `producers` of graph.h.
 ValueId origin(const Graph& graph, const std::vector<int>& producers, ValueId id);
 

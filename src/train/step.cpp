@@ -174,10 +174,15 @@ StepResult TrainStep::run(const TensorView& images, const TensorView& labels, fl
 
 std::vector<NamedTensor> TrainStep::state() const {
   std::vector<NamedTensor> all;
-  for (std::size_t i = 0; i < impl_->step.states.size(); ++i)
-    all.push_back({impl_->step.states[i].name, impl_->read(i)});
-  all.push_back({std::string(kSteps), Tensor::scalar(impl_->steps)});
+  for_each_state([&](const std::string& name, const Tensor& tensor) { all.push_back({name, tensor}); });
   return all;
+}
+
+void TrainStep::for_each_state(
+    const std::function<void(const std::string& name, const Tensor& tensor)>& take) const {
+  for (std::size_t i = 0; i < impl_->step.states.size(); ++i)
+    take(impl_->step.states[i].name, impl_->read(i));
+  take(std::string(kSteps), Tensor::scalar(impl_->steps));
 }
 
 void TrainStep::set_state(const std::vector<NamedTensor>& state) {

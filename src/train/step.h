@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -128,6 +129,7 @@ class TrainStep {
   // averages, the count of steps. In ONNX's layout; names are those of the graph with a suffix for what belongs to a
   // parameter ("conv1.w", "conv1.w:velocity", ":steps").
   std::vector<NamedTensor> state() const;
+  void for_each_state(const std::function<void(const std::string& name, const Tensor& tensor)>& take) const;
   // Throws a UsageError that names what is missing, unknown or of another shape; then nothing has changed.
   void set_state(const std::vector<NamedTensor>& state);
 

@@ -73,6 +73,21 @@ TEST_F(TrainTest, QuantizationAwareTrainingEndsInIntegers) {
   expect_error(eke("train mine.int8.onnx --data data --qat -o again.onnx"), 1, {"quantized already"});
 }
 
+TEST_F(TrainTest, QuantizationAwareTrainingForAnotherEngineIsJudgedAsThatEngineComputes) {
+  json("train net.onnx --data data -o mine.onnx --normalization raw --epochs 2 --batch 8 --json");
+  for (const std::string as : {" --as tensorrt", " --as dla-orin --tensorrt 8.6"}) {
+    SCOPED_TRACE(as);
+    const nlohmann::json report = json(
+        "train mine.onnx --data data --eval data --qat --epochs 2 --batch 8 -o mine.int8.onnx --json" + as);
+    EXPECT_EQ(report["quantization"]["origin"], "simulated");
+    EXPECT_EQ(report["validation"]["origin"], "simulated");
+    const nlohmann::json evaluated = json("eval mine.int8.onnx --data data --json" + as);
+    EXPECT_EQ(report["quantization"]["simulated"]["engine"], evaluated["simulated"]["engine"]);
+    EXPECT_EQ(report["quantization"]["trained"]["accuracy"], evaluated["top1"]["accuracy"]);
+    EXPECT_TRUE(evaluated["simulated"]["notes"].empty()) << evaluated["simulated"]["notes"];
+  }
+}
+
 TEST_F(TrainTest, SaysWhatIsWrong) {
   const struct {
     const char* arguments;
@@ -90,6 +105,9 @@ TEST_F(TrainTest, SaysWhatIsWrong) {
       {"train net.onnx --data data -o mine.onnx", 2, {"--normalization"}},
       {"train net.onnx --data data -o mine.onnx --qat --epochs 0", 2, {"eke quantize"}},
       {"train net.onnx --data data -o mine.onnx --qat --calibrator best", 2, {"min-max"}},
+      {"train net.onnx --data data -o mine.onnx --as dla-orin", 2, {"--qat"}},
+      {"train net.onnx --data data -o mine.onnx --qat --tensorrt 8.6", 2, {"--as"}},
+      {"train net.onnx --data data -o mine.onnx --qat --as dla-orin --tensorrt 9.9", 2, {"9.9"}},
   };
   for (const auto& c : kCases) {
     SCOPED_TRACE(c.arguments);
