@@ -277,8 +277,8 @@ TEST_F(CliTest, ABfloat16PlanIsComparedWithFloat32) {
   };
   EXPECT_FALSE(has_bf16(0));
   EXPECT_TRUE(has_bf16(1));
-  EXPECT_EQ(eke("bench net.onnx --precision int4").status, 2);
-  EXPECT_EQ(eke("info net.onnx --precision bf16 --tuning none.json").status, 2);
+  EXPECT_EQ(eke("bench net.onnx --precision int4").code, 2);
+  EXPECT_EQ(eke("info net.onnx --precision bf16 --tuning none.json").code, 2);
 }
 
 TEST_F(CliTest, BenchStopsByIntervalOrTime) {
