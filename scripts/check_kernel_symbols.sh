@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 build=${1:-build/release}
 objects=$(find "$build/src/CMakeFiles/eke_kernels.dir/kernels" -mindepth 2 -name '*.o' \
   ! -name '*_test.cpp.o' ! -name '*_bench.cpp.o' 2>/dev/null |
-  grep -E '/(scalar|avx2|avx512vnni|neon|neon_dotprod|i8mm)\.cpp\.o$' || true)
+  grep -E '/(scalar|avx2|avxvnni|avx512vnni|avx512bf16|neon|neon_dotprod|i8mm)\.cpp\.o$' || true)
 [ -n "$objects" ] || { echo "no kernel objects in $build: build first" >&2; exit 1; }
 foreign=$(for object in $objects; do
   tier=$(basename "$object" .cpp.o)

@@ -43,7 +43,8 @@ TEST(Error, ContextGoesInFront) {
 }
 
 TEST(Isa, NamesRoundTrip) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512vnni, Isa::neon, Isa::neon_dotprod})
+  for (const Isa isa :
+       {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512vnni, Isa::avx512bf16, Isa::neon, Isa::neon_dotprod})
     EXPECT_EQ(parse_isa(to_string(isa)), isa);
   EXPECT_FALSE(parse_isa("sse9"));
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <cpuinfo.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -21,12 +22,22 @@ struct Name {
   Isa isa;
   std::string_view text;
 };
-constexpr std::array<Name, 6> kNames{{{Isa::scalar, "scalar"},
+constexpr std::array<Name, 8> kNames{{{Isa::scalar, "scalar"},
                                       {Isa::avx2, "avx2"},
+                                      {Isa::avxvnni, "avxvnni"},
                                       {Isa::avx512vnni, "avx512vnni"},
+                                      {Isa::avx512bf16, "avx512bf16"},
                                       {Isa::neon, "neon"},
                                       {Isa::neon_dotprod, "neon_dotprod"},
                                       {Isa::i8mm, "i8mm"}}};
+
+#if defined(__x86_64__)
+// From the processor itself: cpuinfo does not tell. AVX2 says that the system keeps the registers.
+bool has_avxvnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+}
+#endif
 
 std::vector<Isa> detect() {
   std::vector<Isa> found{Isa::scalar};
@@ -34,9 +45,11 @@ std::vector<Isa> detect() {
   if (!cpuinfo_initialize()) return found;
   const bool avx2 = cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c();
   if (avx2) found.push_back(Isa::avx2);
+  if (avx2 && has_avxvnni()) found.push_back(Isa::avxvnni);
   if (avx2 && cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512bw() && cpuinfo_has_x86_avx512dq() &&
       cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512vnni())
     found.push_back(Isa::avx512vnni);
+  if (found.back() == Isa::avx512vnni && cpuinfo_has_x86_avx512bf16()) found.push_back(Isa::avx512bf16);
 #elif defined(__aarch64__)
   // From the kernel itself: cpuinfo wants a description of the machine in /proc, which an emulator lacks.
   found.push_back(Isa::neon);

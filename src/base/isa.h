@@ -7,8 +7,9 @@
 
 namespace eke {
 
-// Ordered within an architecture: a machine that supports a tier supports those before it.
-enum class Isa { scalar, avx2, avx512vnni, neon, neon_dotprod, i8mm };
+// Ordered within an architecture: a machine that supports a tier supports those before it, but for avxvnni, which some of
+// those with avx512vnni lack.
+enum class Isa { scalar, avx2, avxvnni, avx512vnni, avx512bf16, neon, neon_dotprod, i8mm };
 
 std::string_view to_string(Isa isa) noexcept;
 std::optional<Isa> parse_isa(std::string_view name) noexcept;

@@ -26,13 +26,14 @@ struct Options {
   std::vector<int> threads = {1};
   std::vector<std::int64_t> batches = {1};
   std::vector<std::string> isas;
+  std::vector<std::string> precisions = {"f32"};
   std::vector<double> frequencies_mhz;
   std::vector<int> power_modes;
   ShapeOptions shapes;
   MeterOptions meters;
   int runs = 0;
   std::optional<int> warmup;
-  double window_s = 0, limit_s = 0, precision_percent = 1;
+  double window_s = 0, limit_s = 0, interval_percent = 1;
   bool layers = false, json = false, csv = false;
   std::string engine = "eke";
   TrtexecBench trtexec;  // with --engine trtexec
@@ -62,11 +63,13 @@ std::vector<LayerTime> time_layers(Session& session, int runs, const Variant& va
   const Peak peak = measure_peak(variant.isa ? *variant.isa : selected_isa());
   std::vector<LayerTime> times;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const bool integer = steps[i].tactic.find("u8") != std::string::npos;
+    const auto is = [&](std::string_view kind) { return steps[i].tactic.find(kind) != std::string::npos; };
+    const double rate = is("u8")          ? peak.u8_macs_per_ns
+                        : is("gemm_bf16") ? peak.bf16_macs_per_ns
+                                          : peak.f32_macs_per_ns;
     constexpr double kLeast = 1e-6;  // of the clock
     times.push_back({&steps[i], std::max(*std::min_element(ms[i].begin(), ms[i].end()), kLeast),
-                     std::max(spread_of(ms[i]).median, kLeast),
-                     variant.threads * (integer ? peak.u8_macs_per_ns : peak.f32_macs_per_ns)});
+                     std::max(spread_of(ms[i]).median, kLeast), variant.threads * rate});
   }
   return times;
 }
@@ -140,7 +143,9 @@ std::vector<Variant> variants_of(const Options& options) {
         for (const auto& isa : isas) {
           for (const auto& clock : clocks) {
             for (const auto& mode : modes) {
-              variants.push_back({model, "cpu", threads, batch, isa, clock, mode});
+              for (const std::string& precision : options.precisions)
+                variants.push_back(
+                    {model, "cpu", threads, batch, isa, clock, mode, false, floats_of(precision)});
               if (!options.tuning.empty())
                 variants.push_back({model, "cpu", threads, batch, isa, clock, mode, true});
             }
@@ -176,6 +181,7 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
           CompileOptions how =
               TunedModel(variant.tuned ? options.tuning : "", model).compile_options(graph, variant.threads);
           how.isa = variant.isa;
+          how.floats = variant.floats;
           prepared.sessions.push_back(std::make_unique<Session>(graph, *threads, how));
           variant.batch = prepared.sessions.back()->batch();  // the model may fix it
         });
@@ -187,13 +193,15 @@ Prepared prepare_all(const Options& options, std::vector<Variant>& variants) {
 constexpr int kLayerRuns = 50;
 
 BenchPlan plan_of(const Options& options) {
-  return {options.runs, options.warmup, options.window_s, options.limit_s, options.precision_percent / 100};
+  return {options.runs, options.warmup, options.window_s, options.limit_s, options.interval_percent / 100};
 }
 
 int bench_with_trtexec(const Options& options) {
-  if (options.threads != std::vector<int>{1} || !options.isas.empty() || !options.frequencies_mhz.empty())
+  if (options.threads != std::vector<int>{1} || !options.isas.empty() || !options.frequencies_mhz.empty() ||
+      options.precisions != std::vector<std::string>{"f32"})
     throw UsageError(
-        "--threads, --isa and --freq are of the processor; with --engine trtexec there are --device, "
+        "--threads, --isa, --precision and --freq are of the processor; with --engine trtexec there are "
+        "--device, "
         "--dla-core and --power-mode");
   TrtexecBench bench = options.trtexec;
   bench.models = options.models;
@@ -264,6 +272,14 @@ void declare_sweeps(App& command, Options& options) {
       ->allow_extra_args(false)
       ->group(group);
   command
+      .add_option("--precision", options.precisions,
+                  "factors of float convolutions and matrix products: f32, or bf16 with sums in float32")
+      ->type_name("f32|bf16")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"f32", "bf16"}))
+      ->group(group);
+  command
       .add_option("--freq", options.frequencies_mhz,
                   "clock of all cores in MHz, where cpufreq may be written")
       ->delimiter(',')
@@ -295,7 +311,7 @@ void declare_duration(App& command, Options& options) {
       ->check(between(0.01, 86400.0))
       ->group(group);
   command
-      .add_option("--precision", options.precision_percent,
+      .add_option("--interval", options.interval_percent,
                   "half of the 95 % interval that is wanted, in percent")
       ->check(between(0.001, 100.0))
       ->group(group)
@@ -331,7 +347,8 @@ void add_bench(App& app, Action& action) {
       ->add_option("--tuning", options->tuning,
                    "compare with the tactics that eke tune found for the model on this machine")
       ->type_name("FILE")
-      ->excludes(command->get_option("--isa"));
+      ->excludes(command->get_option("--isa"))
+      ->excludes(command->get_option("--precision"));
   declare_meters(*command, options->meters);
   command
       ->add_option("--engine", options->engine, "what runs the models: eke, or trtexec of NVIDIA's TensorRT")
@@ -352,6 +369,7 @@ void add_bench(App& app, Action& action) {
       "Examples:\n"
       "  eke bench model.onnx --runs 200 --layers\n"
       "  eke bench model.onnx model.int8.onnx --threads 1,2 --json\n"
+      "  eke bench model.onnx --precision f32,bf16\n"
       "  eke bench model.int8.onnx --tuning model.int8.onnx.tuning.json\n"
       "  eke bench model.int8.onnx --meter ina3221 --power-mode 0,2 --csv\n"
       "  eke bench model.int8.onnx --engine trtexec --tensorrt 8.6 --device gpu,dla --meter ina3221");

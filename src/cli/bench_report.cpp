@@ -17,6 +17,8 @@ std::string isa_text(const Variant& variant) {
   return std::string(to_string(variant.isa ? *variant.isa : selected_isa()));
 }
 
+std::string precision_text(const Variant& variant) { return variant.floats == Floats::bf16 ? "bf16" : "f32"; }
+
 template <class Get>
 bool varies(const BenchResult& result, Get get) {
   return std::any_of(result.variants.begin(), result.variants.end(), [&](const VariantResult& v) {
@@ -55,6 +57,7 @@ std::vector<std::string> settings(const BenchResult& result, const Variant& v) {
     cells.push_back(v.power_mode ? std::to_string(*v.power_mode) : "-");
   if (varies(result, [](const Variant& x) { return x.tuned; }))
     cells.push_back(v.tuned ? "tuned" : "by rule");
+  if (varies(result, precision_text)) cells.push_back(precision_text(v));
   return cells;
 }
 
@@ -66,6 +69,7 @@ std::vector<Column> setting_columns(const BenchResult& result) {
   if (varies(result, [](const Variant& x) { return x.frequency_khz; })) columns.push_back({"clock"});
   if (varies(result, [](const Variant& x) { return x.power_mode; })) columns.push_back({"mode"});
   if (varies(result, [](const Variant& x) { return x.tuned; })) columns.push_back({"tactics", Align::left});
+  if (varies(result, precision_text)) columns.push_back({"floats", Align::left});
   return columns;
 }
 
@@ -194,6 +198,7 @@ std::string header(const BenchResult& result) {
   text += fmt::format(", after {} warm-up runs{}, {} thread{}, {}\n", result.variants[0].warmup_runs,
                       result.variants[0].plateau ? "" : " (no plateau was reached)", first.threads,
                       first.threads == 1 ? "" : "s", isa_text(first));
+  if (first.floats == Floats::bf16) text.insert(text.size() - 1, ", bf16");
   return text + machine_line(result);
 }
 
@@ -311,6 +316,7 @@ Json variant_json(const BenchResult& result, std::size_t i, const std::vector<Su
             {"frequency_khz", v.variant.frequency_khz ? Json(*v.variant.frequency_khz) : Json(nullptr)},
             {"power_mode", v.variant.power_mode ? Json(*v.variant.power_mode) : Json(nullptr)},
             {"tuned", v.variant.tuned},
+            {"precision", precision_text(v.variant)},
             {"runs", s.runs},
             {"disturbed_runs", s.disturbed},
             {"warmup_runs", v.warmup_runs},
@@ -385,7 +391,8 @@ Json bench_json(const BenchResult& result) {
 
 std::string bench_csv(const BenchResult& result) {
   std::string text =
-      "model,threads,batch,isa,frequency_khz,power_mode,tuned,runs,windows,ms,ms_low,ms_high,p50_ms,p90_ms,"
+      "model,threads,batch,isa,frequency_khz,power_mode,tuned,precision,runs,windows,ms,ms_low,ms_high,p50_"
+      "ms,p90_ms,"
       "p99_ms,"
       "images_per_s,"
       "joules_per_inference,joules_low,joules_high,net_joules_per_inference,mean_w,peak_w,edp_js,energy_of,"
@@ -393,12 +400,12 @@ std::string bench_csv(const BenchResult& result) {
       "temperature_c,frequency_mhz,governor\n";
   for (const VariantResult& v : result.variants) {
     const Summary s = summarize(v);
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},",
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},",
                         csv_text(v.variant.model), v.variant.threads, v.variant.batch, isa_text(v.variant),
                         v.variant.frequency_khz ? std::to_string(*v.variant.frequency_khz) : "",
                         v.variant.power_mode ? std::to_string(*v.variant.power_mode) : "",
-                        v.variant.tuned ? "yes" : "no", s.runs, v.windows.size(), s.ms, s.interval.low,
-                        s.interval.high, s.p50, s.p90, s.p99, s.images_per_s);
+                        v.variant.tuned ? "yes" : "no", precision_text(v.variant), s.runs, v.windows.size(),
+                        s.ms, s.interval.low, s.interval.high, s.p50, s.p90, s.p99, s.images_per_s);
     const EnergyFigure* f = s.total();
     if (f && !f->gross_j.empty()) {
       const Interval interval = drifting_mean_interval(f->gross_j);

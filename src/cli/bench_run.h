@@ -26,6 +26,7 @@ struct Variant {
   std::optional<std::int64_t> frequency_khz;
   std::optional<int> power_mode;
   bool tuned = false;  // with the tactics of a tuning
+  Floats floats = Floats::f32;
 };
 
 struct BenchPlan {

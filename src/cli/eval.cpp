@@ -27,6 +27,7 @@ struct Options {
   int class_offset = 0;
   std::size_t worst = 0;
   PerClass per_class;
+  std::string precision = "f32";
 };
 
 // The images to evaluate on: all, or those that eke train kept for validation by the same two numbers.
@@ -84,7 +85,9 @@ int eval(const Options& options) {
   const Simulation simulation =
       simulation_of(model, options.shapes, preprocess, labels, threads, options.simulation);
   if (labels.empty()) labels = data.classes();
-  Session session(simulation.graph, threads, tuned.compile_options(simulation.graph, threads.count()));
+  CompileOptions how = tuned.compile_options(simulation.graph, threads.count());
+  how.floats = floats_of(options.precision);
+  Session session(simulation.graph, threads, how);
   Scorer scorer(data, options.class_offset), other_scorer(data, options.class_offset);
   std::optional<Session> other;
   if (!options.against.empty())
@@ -177,6 +180,7 @@ void add_eval(App& app, Action& action) {
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);
+  declare_precision(*command, options->precision);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   declare_simulation(*command, options->simulation);

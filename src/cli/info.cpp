@@ -24,6 +24,7 @@ struct Options {
   CommonOptions common;
   ShapeOptions shapes;
   bool passes = false;
+  std::string precision = "f32";
 };
 
 // Weights: constants that carry values. Scales and zero points of Q/DQ nodes and shape arithmetic are none.
@@ -137,7 +138,9 @@ Report inspect(const Options& options) {
         std::vector<LowerNote> notes;
         lower(graph, &notes);
         const auto begin = std::chrono::steady_clock::now();
-        Plan plan = compile(graph, tuned.compile_options(graph, tuned.threads(options.common)));
+        CompileOptions how = tuned.compile_options(graph, tuned.threads(options.common));
+        how.floats = floats_of(options.precision);
+        Plan plan = compile(graph, how);
         const double ms =
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
         return Report{std::move(model), std::move(graph), std::move(passes),
@@ -247,6 +250,7 @@ void add_info(App& app, Action& action) {
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);
+  declare_precision(*command, options->precision);
   declare_shapes(*command, options->shapes);
   command->footer(
       "Examples:\n"

@@ -56,6 +56,12 @@ Peak measure_peak(Isa isa) {
   kernels::GemmF32Args f32_args;
   f32_args.bias = float_bias.data();
   peak.f32_macs_per_ns = rate(f32, floats, f32_args);
+  const auto& bf16 = kernels::select_gemm_bf16(isa);
+  const std::vector<std::uint16_t> halves(kernels::packed_bytes(bf16, n, 1, k) / sizeof(std::uint16_t) +
+                                          kernels::kSlackBytes);
+  kernels::GemmBf16Args bf16_args;
+  bf16_args.bias = float_bias.data();
+  peak.bf16_macs_per_ns = rate(bf16, halves, bf16_args);
   return peak;
 }
 

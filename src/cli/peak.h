@@ -6,8 +6,8 @@
 namespace eke::cli {
 
 struct Peak {
-  double u8_macs_per_ns = 0,
-         f32_macs_per_ns = 0;  // of one thread: the best of many short runs from the L1 cache
+  double u8_macs_per_ns = 0, f32_macs_per_ns = 0,
+         bf16_macs_per_ns = 0;  // of one thread: the best of many short runs from the L1 cache
 };
 Peak measure_peak(Isa isa);
 

@@ -28,6 +28,7 @@ struct Options {
   PreprocessOptions preprocess;
   int top = 5;
   bool embedding = false, with_input = false;
+  std::string precision = "f32";
 };
 
 bool is_npy_name(const std::string& path) { return path.ends_with(".npy"); }
@@ -194,7 +195,9 @@ int run(const Options& options) {
   const TunedModel tuned(options.tuning, model);
   const Threads threads(tuned.threads(options.common));
   const Inputs inputs = open_inputs(options, model.graph, threads);
-  Session session(inputs.bound, threads, tuned.compile_options(inputs.bound, threads.count()));
+  CompileOptions how = tuned.compile_options(inputs.bound, threads.count());
+  how.floats = floats_of(options.precision);
+  Session session(inputs.bound, threads, how);
   Session* const sessions[] = {&session};
   std::int64_t rows = 0;
   for (const auto& source : inputs.sources) rows += source->count();
@@ -244,6 +247,7 @@ void add_run(App& app, Action& action) {
       ->capture_default_str();
   declare_common(*command, options->common);
   declare_tuned(*command, options->tuning);
+  declare_precision(*command, options->precision);
   declare_shapes(*command, options->shapes);
   declare_preprocess(*command, options->preprocess);
   command->footer(

@@ -32,6 +32,17 @@ void declare_tuned(App& app, std::string& file) {
       ->type_name("FILE");
 }
 
+Option* declare_precision(App& app, std::string& precision) {
+  return app
+      .add_option("--precision", precision,
+                  "factors of float convolutions and matrix products: f32, or bf16 with sums in float32")
+      ->type_name("f32|bf16")
+      ->check(one_of({"f32", "bf16"}))
+      ->excludes(app.get_option("--tuning"));
+}
+
+Floats floats_of(const std::string& precision) { return precision == "bf16" ? Floats::bf16 : Floats::f32; }
+
 Tuning new_tuning(const Model& model) {
   Tuning tuning;
   tuning.eke = version();

@@ -12,6 +12,9 @@
 namespace eke::cli {
 
 void declare_tuned(App& app, std::string& file);
+// --precision of what is float in a model, f32 or bf16; a tuning is of float32.
+Option* declare_precision(App& app, std::string& precision);
+Floats floats_of(const std::string& precision);
 
 // An empty tuning of this model on this machine by this build.
 Tuning new_tuning(const Model& model);

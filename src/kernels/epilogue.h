@@ -46,6 +46,9 @@ struct Epilogue {
   float lo = 0, hi = 0;
   std::int32_t zero_point = 0;  // zy; unused for f32 and i32
   OutputKind output = OutputKind::u8;
+  // True where v of rules 3 to 6 stays within int32 for every accumulator and residual: such kernels as clamp after
+  // the conversion to integers may.
+  bool bounded = false;
   Residual residual;
 };
 

@@ -15,8 +15,14 @@ if(EKE_SANITIZE)
   endif()
 endif()
 set(avx2_tier -mavx2 -mfma -mf16c)
+set(avxvnni_tier ${avx2_tier} -mavxvnni)
 set(avx512vnni_tier ${avx2_tier} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
   -Wno-uninitialized -Wno-maybe-uninitialized)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Variables joined before registers are given out: GCC 12 then stores the sums of a tile in each step of its loop.
+  list(APPEND avx512vnni_tier -fno-tree-coalesce-vars)
+endif()
+set(avx512bf16_tier ${avx512vnni_tier} -mavx512bf16)
 
 # Tiles take every register; scheduling before these are given out would spill some.
 set(neon_tier -fno-schedule-insns)
@@ -25,7 +31,7 @@ set(i8mm_tier ${neon_tier} -march=armv8.2-a+dotprod+i8mm)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(tiers neon neon_dotprod i8mm)
 else()
-  set(tiers avx2 avx512vnni)
+  set(tiers avx2 avxvnni avx512vnni avx512bf16)
 endif()
 
 file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/*.cpp)

@@ -10,7 +10,8 @@ namespace eke::kernels {
 
 // True when code of tier `tier` may run where `isa` was selected.
 constexpr bool runs_on(Isa tier, Isa isa) noexcept {
-  const auto x86 = [](Isa i) { return i == Isa::avx2 || i == Isa::avx512vnni; };
+  const auto x86 = [](Isa i) { return i >= Isa::avx2 && i <= Isa::avx512bf16; };
+  if (tier == Isa::avxvnni) return isa == tier;
   return tier == Isa::scalar || (tier <= isa && x86(tier) == x86(isa));
 }
 

@@ -71,7 +71,7 @@ class Buffer {
 // Integer epilogues of every kind over random channels, and the buffers behind them.
 class Epilogues {
  public:
-  static constexpr int kVariants = 11;
+  static constexpr int kKinds = 11, kVariants = 2 * kKinds;  // each kind without and with Epilogue::bounded
 
   Epilogues(int pixels, int channels, int accumulator, std::mt19937& random)
       : random_(random),
@@ -85,6 +85,8 @@ class Epilogues {
 
   Epilogue make(int variant) {
     Epilogue e;
+    e.bounded = variant >= kKinds;
+    variant %= kKinds;
     e.bias = bias_.data();
     e.scale = scale_.data();
     e.zero_point = variant == 0 ? 0 : uniform(0, 255);

@@ -198,15 +198,21 @@ class Compiler {
     bool given = false;  // by CompileOptions::choices
   };
 
+  Query query_of(const Node& node, Isa isa) const {
+    Query query{graph_, node, isa};
+    query.floats = options_.floats;
+    return query;
+  }
+
   Chosen choose(const Node& node) const {
     if (options_.reference_only) return {reference_tactic(), isa_};
     const auto given = options_.choices.find(graph_[node.out[0]].name);
-    if (given == options_.choices.end()) return {first_legal({graph_, node, isa_}), isa_};
+    if (given == options_.choices.end()) return {first_legal(query_of(node, isa_)), isa_};
     const Choice& choice = given->second;
     const Tactic* tactic = find_tactic(node.op, choice.tactic);
     check(is_supported(choice.isa), "the tuning wants the tier {}, which this machine or build does not have",
           to_string(choice.isa));
-    check(tactic != nullptr && tactic->legal({graph_, node, choice.isa}),
+    check(tactic != nullptr && tactic->legal(query_of(node, choice.isa)),
           "the tuning wants the tactic '{}', which {}: tune again", choice.tactic,
           tactic == nullptr ? "is none of this operator" : "cannot take this node");
     return {*tactic, choice.isa, true};
@@ -229,7 +235,7 @@ class Compiler {
   void add_node(const Node& node) {
     const Chosen chosen = choose(node);
     const Tactic& tactic = chosen.tactic;
-    Query query{graph_, node, chosen.isa};
+    Query query = query_of(node, chosen.isa);
     query.layout = layout_for(tactic, node);
     if (const auto slice = slices_.find(node.out[0]); slice != slices_.end())
       query.pixel_channels = graph_[slice->second.whole].type.shape[1];

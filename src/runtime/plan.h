@@ -34,6 +34,10 @@ struct Choice {
   Isa isa = Isa::scalar;
   friend bool operator==(const Choice&, const Choice&) = default;
 };
+// In what products of float32 tensors by constants are computed: as they are, or of factors rounded to bfloat16 with
+// sums in float32. Tensors between layers are float32 in either case.
+enum class Floats : std::uint8_t { f32, bf16 };
+
 // By the name of the node's first output.
 using Choices = std::map<std::string, Choice>;
 
@@ -43,6 +47,7 @@ struct CompileOptions {
   std::vector<std::string> observe;          // values that must exist in memory for run_observed, by name
   std::vector<PlanStateTensor> states = {};  // these are no inputs and outputs of the plan
   Choices choices = {};                      // in place of the best one by rule; of other nodes: ignored
+  Floats floats = Floats::f32;
 };
 
 // What a step is, for reports.

@@ -44,6 +44,7 @@ struct Query {
   // Channels from one pixel of the output to the next, in prepare() of a tactic with `slices`: more than it has
   // where it is a slice of a wider tensor.
   std::int64_t pixel_channels = 0;
+  Floats floats = Floats::f32;
 
   std::size_t inputs() const noexcept { return node.in.size(); }
   bool has(std::size_t i) const noexcept { return i < node.in.size() && node.in[i] != kNoValue; }

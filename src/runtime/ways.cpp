@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kernels/registry.h"
 #include "runtime/lower.h"
 #include "runtime/plan.h"
 #include "runtime/tactic.h"
@@ -13,7 +14,7 @@ namespace {
 std::vector<Isa> tiers_up_to(Isa best) {
   std::vector<Isa> tiers;
   for (const Isa tier : supported_isas())
-    if (tier <= best && tier != Isa::scalar) tiers.push_back(tier);
+    if (kernels::runs_on(tier, best) && tier != Isa::scalar) tiers.push_back(tier);
   std::ranges::reverse(tiers);
   if (tiers.empty()) tiers.push_back(Isa::scalar);
   return tiers;
@@ -25,11 +26,12 @@ std::string kernel_of(const Tactic& tactic, const Query& query) {
   return tactic.prepare(prepared).tactic;
 }
 
-Ways ways_of(const Graph& graph, const Node& node, const std::vector<Isa>& tiers) {
+Ways ways_of(const Graph& graph, const Node& node, const std::vector<Isa>& tiers, Floats floats) {
   Ways result{graph[node.out[0]].name, {}};
   std::set<std::pair<std::string_view, std::string>> kernels;
   for (const Isa tier : tiers) {
-    const Query query{graph, node, tier};
+    Query query{graph, node, tier};
+    query.floats = floats;
     for (const Tactic& tactic : tactics(node.op)) {
       if (tactic.id == reference_tactic().id || !tactic.legal(query)) continue;
       if (kernels.insert({tactic.id, kernel_of(tactic, query)}).second)
@@ -46,7 +48,7 @@ std::vector<Ways> ways(const Graph& graph, const CompileOptions& options) {
   const Graph lowered = lower(graph);
   const std::vector<Isa> tiers = tiers_up_to(options.isa ? *options.isa : selected_isa());
   std::vector<Ways> result;
-  for (const Node& node : lowered.nodes) result.push_back(ways_of(lowered, node, tiers));
+  for (const Node& node : lowered.nodes) result.push_back(ways_of(lowered, node, tiers, options.floats));
   return result;
 }
 

@@ -55,6 +55,13 @@ TEST(Ways, AllGiveTheSameResults) {
   }
 }
 
+TEST(Ways, InferenceHasNoTacticsOfTraining) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed)
+    for (const Ways& way : ways(random_network(seed, {.quantized = false})))
+      for (const Choice& choice : way.choices)
+        EXPECT_FALSE(choice.tactic.starts_with("train_")) << way.output << ": " << choice.tactic;
+}
+
 TEST(Ways, TheFirstIsWhatTheRulesTake) {
   const Graph graph = random_network(3, {.quantized = true});
   const std::vector<Ways> all = ways(graph);

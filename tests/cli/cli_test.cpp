@@ -267,14 +267,29 @@ TEST_F(CliTest, BenchKeepsEveryRun) {
   EXPECT_TRUE(verdict == "faster" || verdict == "slower" || verdict == "no difference seen");
 }
 
-TEST_F(CliTest, BenchStopsByPrecisionOrTime) {
+TEST_F(CliTest, ABfloat16PlanIsComparedWithFloat32) {
+  const nlohmann::json bench =
+      json("bench net.onnx --meter none --precision f32,bf16 --runs 5 --warmup 0 --layers --json");
+  ASSERT_EQ(bench["models"].size(), 2u);
+  EXPECT_EQ(bench["models"][0]["precision"], "f32");
+  EXPECT_EQ(bench["models"][1]["precision"], "bf16");
+  const auto has_bf16 = [&](std::size_t i) {
+    return bench["models"][i].dump().find("gemm_bf16") != std::string::npos;
+  };
+  EXPECT_FALSE(has_bf16(0));
+  EXPECT_TRUE(has_bf16(1));
+  EXPECT_EQ(eke("bench net.onnx --precision int4").code, 2);
+  EXPECT_EQ(eke("info net.onnx --precision bf16 --tuning none.json").code, 2);
+}
+
+TEST_F(CliTest, BenchStopsByIntervalOrTime) {
   const nlohmann::json coarse =
-      json("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 100 --limit 5 --json");
+      json("bench net.onnx --meter none --warmup 2 --window 0.01 --interval 100 --limit 5 --json");
   EXPECT_EQ(coarse["precise"], true);
   const nlohmann::json fine =
-      json("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 0.001 --limit 0.1 --json");
+      json("bench net.onnx --meter none --warmup 2 --window 0.01 --interval 0.001 --limit 0.1 --json");
   EXPECT_EQ(fine["precise"], false);
-  EXPECT_NE(eke("bench net.onnx --meter none --warmup 2 --window 0.01 --precision 0.001 --limit 0.1")
+  EXPECT_NE(eke("bench net.onnx --meter none --warmup 2 --window 0.01 --interval 0.001 --limit 0.1")
                 .out.find("--limit"),
             std::string::npos);
 }

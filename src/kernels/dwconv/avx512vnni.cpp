@@ -30,7 +30,6 @@ struct Block<1> {
     _mm_mask_storeu_epi8(p, mask, x);
   }
   static V zero() noexcept { return _mm_setzero_si128(); }
-  static F set(float x) noexcept { return _mm_set1_ps(x); }
   static V set16(int x) noexcept { return _mm_set1_epi16(static_cast<short>(x)); }
   static V lo8(V a, V b) noexcept { return _mm_unpacklo_epi8(a, b); }
   static V hi8(V a, V b) noexcept { return _mm_unpackhi_epi8(a, b); }
@@ -39,12 +38,14 @@ struct Block<1> {
   static V dot(V acc, V x, V w) noexcept { return _mm_dpbusd_epi32(acc, x, w); }
   static V words(V a, V b) noexcept { return _mm_packs_epi32(a, b); }
   static V bytes(V a, V b) noexcept { return _mm_packus_epi16(a, b); }
-  static V shift(V x, V lo, V zero) noexcept { return _mm_add_epi16(_mm_max_epi16(x, lo), zero); }
+  static V set8(int x) noexcept { return _mm_set1_epi8(static_cast<char>(x)); }
+  static V add16(V a, V b) noexcept { return _mm_adds_epi16(a, b); }
+  static V clamp8(V x, V lo, V hi) noexcept { return _mm_min_epu8(_mm_max_epu8(x, lo), hi); }
   static F pick_negative(V acc, F yes, F no) noexcept {
     return _mm_mask_blend_ps(_mm_movepi32_mask(acc), no, yes);
   }
-  static V scaled(V acc, F scale, F hi) noexcept {
-    return _mm_cvtps_epi32(_mm_min_ps(hi, _mm_mul_ps(_mm_cvtepi32_ps(acc), scale)));
+  static V scaled(V acc, F scale) noexcept {
+    return _mm_cvtps_epi32(_mm_mul_ps(_mm_cvtepi32_ps(acc), scale));
   }
 };
 template <>
@@ -67,7 +68,6 @@ struct Block<2> {
     _mm256_mask_storeu_epi8(p, mask, x);
   }
   static V zero() noexcept { return _mm256_setzero_si256(); }
-  static F set(float x) noexcept { return _mm256_set1_ps(x); }
   static V set16(int x) noexcept { return _mm256_set1_epi16(static_cast<short>(x)); }
   static V lo8(V a, V b) noexcept { return _mm256_unpacklo_epi8(a, b); }
   static V hi8(V a, V b) noexcept { return _mm256_unpackhi_epi8(a, b); }
@@ -76,12 +76,14 @@ struct Block<2> {
   static V dot(V acc, V x, V w) noexcept { return _mm256_dpbusd_epi32(acc, x, w); }
   static V words(V a, V b) noexcept { return _mm256_packs_epi32(a, b); }
   static V bytes(V a, V b) noexcept { return _mm256_packus_epi16(a, b); }
-  static V shift(V x, V lo, V zero) noexcept { return _mm256_add_epi16(_mm256_max_epi16(x, lo), zero); }
+  static V set8(int x) noexcept { return _mm256_set1_epi8(static_cast<char>(x)); }
+  static V add16(V a, V b) noexcept { return _mm256_adds_epi16(a, b); }
+  static V clamp8(V x, V lo, V hi) noexcept { return _mm256_min_epu8(_mm256_max_epu8(x, lo), hi); }
   static F pick_negative(V acc, F yes, F no) noexcept {
     return _mm256_mask_blend_ps(_mm256_movepi32_mask(acc), no, yes);
   }
-  static V scaled(V acc, F scale, F hi) noexcept {
-    return _mm256_cvtps_epi32(_mm256_min_ps(hi, _mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale)));
+  static V scaled(V acc, F scale) noexcept {
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale));
   }
 };
 template <>
@@ -103,7 +105,6 @@ struct Block<4> {
     _mm512_mask_storeu_epi8(p, mask, x);
   }
   static V zero() noexcept { return _mm512_setzero_si512(); }
-  static F set(float x) noexcept { return _mm512_set1_ps(x); }
   static V set16(int x) noexcept { return _mm512_set1_epi16(static_cast<short>(x)); }
   static V lo8(V a, V b) noexcept { return _mm512_unpacklo_epi8(a, b); }
   static V hi8(V a, V b) noexcept { return _mm512_unpackhi_epi8(a, b); }
@@ -112,12 +113,14 @@ struct Block<4> {
   static V dot(V acc, V x, V w) noexcept { return _mm512_dpbusd_epi32(acc, x, w); }
   static V words(V a, V b) noexcept { return _mm512_packs_epi32(a, b); }
   static V bytes(V a, V b) noexcept { return _mm512_packus_epi16(a, b); }
-  static V shift(V x, V lo, V zero) noexcept { return _mm512_add_epi16(_mm512_max_epi16(x, lo), zero); }
+  static V set8(int x) noexcept { return _mm512_set1_epi8(static_cast<char>(x)); }
+  static V add16(V a, V b) noexcept { return _mm512_adds_epi16(a, b); }
+  static V clamp8(V x, V lo, V hi) noexcept { return _mm512_min_epu8(_mm512_max_epu8(x, lo), hi); }
   static F pick_negative(V acc, F yes, F no) noexcept {
     return _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), no, yes);
   }
-  static V scaled(V acc, F scale, F hi) noexcept {
-    return _mm512_cvtps_epi32(_mm512_min_ps(hi, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale)));
+  static V scaled(V acc, F scale) noexcept {
+    return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale));
   }
 };
 
@@ -139,22 +142,21 @@ struct Pair : Block<4> {
   }
 };
 
-// The rounding and clamping of rules 3 and 4 for a block. The upper bound is applied in float, where all that
-// exceeds int32 lies above it; what lies below int32 converts to its least value, and the lower bound follows
-// in 16 bits.
+// The rounding and clamping of rules 3 and 4 for a block, of values that fit int32: saturating packs clamp to the type,
+// bytes to what is narrower.
 template <class B, bool Negative>
 struct Requantize {
   using V = typename B::V;
   using F = typename B::F;
-  F scale[4], negative[4], hi;
-  V lo, zero;
+  F scale[4], negative[4];
+  V zero, lo, hi;
   typename B::Mask mask;
   std::ptrdiff_t second;
 
   Requantize(const DwconvU8S8Args& a, int c, int distance) noexcept
-      : hi(B::set(a.epilogue.hi)),
-        lo(B::set16(static_cast<int>(a.epilogue.lo))),
-        zero(B::set16(a.epilogue.zero_point)),
+      : zero(B::set16(a.epilogue.zero_point)),
+        lo(B::set8(static_cast<int>(a.epilogue.lo) + a.epilogue.zero_point)),
+        hi(B::set8(static_cast<int>(a.epilogue.hi) + a.epilogue.zero_point)),
         mask(static_cast<typename B::Mask>(~std::uint64_t{0} >> (64 - least(a.channels - c, B::kChannels)))),
         second(distance * a.out_stride) {
     for (int p = 0; p < 4; ++p) scale[p] = factors(a.epilogue.scale + c + 4 * p);
@@ -168,15 +170,15 @@ struct Requantize {
   }
 
   V value(V acc, int p) const noexcept {
-    if constexpr (Negative) return B::scaled(acc, B::pick_negative(acc, negative[p], scale[p]), hi);
-    return B::scaled(acc, scale[p], hi);
+    if constexpr (Negative) return B::scaled(acc, B::pick_negative(acc, negative[p], scale[p]));
+    return B::scaled(acc, scale[p]);
   }
 
   // Packing undoes the order of the parts.
   void operator()(const V (&acc)[4], std::ptrdiff_t, char* out) const noexcept {
-    const V low = B::shift(B::words(value(acc[0], 0), value(acc[1], 1)), lo, zero);
-    const V high = B::shift(B::words(value(acc[2], 2), value(acc[3], 3)), lo, zero);
-    B::store_bytes(out, second, mask, B::bytes(low, high));
+    const V low = B::add16(B::words(value(acc[0], 0), value(acc[1], 1)), zero);
+    const V high = B::add16(B::words(value(acc[2], 2), value(acc[3], 3)), zero);
+    B::store_bytes(out, second, mask, B::clamp8(B::bytes(low, high), lo, hi));
   }
 };
 
@@ -340,7 +342,8 @@ inline bool run(const DwconvU8S8Args& a, int c, int pixels, int distance) noexce
 
 template <int L>
 inline void block(const DwconvU8S8Args& a, int c) noexcept {
-  if (a.epilogue.output != OutputKind::u8 || a.epilogue.residual.kind != ResidualKind::none) {
+  const Epilogue& e = a.epilogue;
+  if (e.output != OutputKind::u8 || e.residual.kind != ResidualKind::none || !e.bounded) {
     const Finish<L> finish{a, c};
     return any_window(Place<Block<L>, Finish<L>>(a, c, 0, finish));
   }

@@ -67,9 +67,11 @@ void gemm_u8s8_4x16c4_avx2(const GemmU8S8Args& a) noexcept {
   for (int p = 0; p * kNr < a.n; ++p) column<4, 1>(kernel, p);
 }
 
-void gemm_f32_6x16_avx2(const GemmF32Args& a) noexcept {
-  const F32 kernel{a, std::ptrdiff_t{a.k} * a.taps * kNr};
-  for (int p = 0; p * kNr < a.n; ++p) column<6, 1>(kernel, p);
+void gemm_f32_6x16_avx2(const GemmF32Args& a) noexcept { run_narrow<6>(Real<Singles>(a)); }
+
+void gemm_bf16_4x16c2_avx2(const GemmBf16Args& a) noexcept { run_narrow<4>(Real<EmulatedPairs>(a)); }
+void round_bf16_avx2(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
+  round_bf16(x, count, out);
 }
 
 }  // namespace eke::kernels

@@ -7,26 +7,44 @@ namespace eke::kernels {
 
 #define EKE_GEMM_U8S8(name, isa, ...) void name(const GemmU8S8Args&) noexcept;
 #define EKE_GEMM_F32(name, isa, mr, nr) void name(const GemmF32Args&) noexcept;
+#define EKE_GEMM_BF16(name, round, isa, mr, nr) \
+  void name(const GemmBf16Args&) noexcept;      \
+  void round(const float*, std::ptrdiff_t, std::uint16_t*) noexcept;
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
 #undef EKE_GEMM_F32
+#undef EKE_GEMM_BF16
 
 namespace {
 
 constexpr GemmU8S8Kernel kU8S8[] = {
 #define EKE_GEMM_U8S8(name, isa, ...) {#name, Isa::isa, name, __VA_ARGS__},
 #define EKE_GEMM_F32(...)
+#define EKE_GEMM_BF16(...)
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
 #undef EKE_GEMM_F32
+#undef EKE_GEMM_BF16
 };
 
 constexpr GemmF32Kernel kF32[] = {
 #define EKE_GEMM_U8S8(...)
 #define EKE_GEMM_F32(name, isa, mr, nr) {#name, Isa::isa, name, mr, nr},
+#define EKE_GEMM_BF16(...)
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
 #undef EKE_GEMM_F32
+#undef EKE_GEMM_BF16
+};
+
+constexpr GemmBf16Kernel kBf16[] = {
+#define EKE_GEMM_U8S8(...)
+#define EKE_GEMM_F32(...)
+#define EKE_GEMM_BF16(name, round, isa, mr, nr) {#name, Isa::isa, name, round, mr, nr},
+#include "kernels/gemm/kernels.inc"
+#undef EKE_GEMM_U8S8
+#undef EKE_GEMM_F32
+#undef EKE_GEMM_BF16
 };
 
 std::size_t round_up(std::size_t x, std::size_t multiple) noexcept {
@@ -39,9 +57,11 @@ void pack(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, std::s
   const std::size_t depth = round_up(k, kr);
   std::fill_n(packed, round_up(n, nr) * taps * depth, T{});
   for (std::size_t j = 0; j < n; ++j)
-    for (std::size_t t = 0; t < taps; ++t)
-      for (std::size_t c = 0; c < k; ++c)
-        packed[((j / nr * taps + t) * depth + c / kr * kr) * nr + j % nr * kr + c % kr] = *weights++;
+    for (std::size_t t = 0; t < taps; ++t) {
+      T* to = packed + (j / nr * taps + t) * depth * nr + j % nr * kr;
+      for (std::size_t c = 0; c < k; c += kr, to += nr * kr)
+        for (std::size_t i = 0; i < kr && c + i < k; ++i) to[i] = *weights++;
+    }
 }
 
 // Bytes before the weights of a panel.
@@ -72,6 +92,7 @@ void pack_head(const std::int8_t* weights, std::size_t channels, std::size_t siz
 
 std::span<const GemmU8S8Kernel> gemm_u8s8_kernels() noexcept { return kU8S8; }
 std::span<const GemmF32Kernel> gemm_f32_kernels() noexcept { return kF32; }
+std::span<const GemmBf16Kernel> gemm_bf16_kernels() noexcept { return kBf16; }
 
 std::size_t packed_bytes(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps,
                          std::size_t k) noexcept {
@@ -82,6 +103,11 @@ std::size_t packed_bytes(const GemmU8S8Kernel& kernel, std::size_t n, std::size_
 std::size_t packed_bytes(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps,
                          std::size_t k) noexcept {
   return round_up(n, static_cast<std::size_t>(kernel.nr)) * taps * k * sizeof(float);
+}
+
+std::size_t packed_bytes(const GemmBf16Kernel& kernel, std::size_t n, std::size_t taps,
+                         std::size_t k) noexcept {
+  return round_up(n, static_cast<std::size_t>(kernel.nr)) * taps * round_up(k, 2) * sizeof(std::uint16_t);
 }
 
 void pack(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k,
@@ -98,6 +124,11 @@ void pack(const GemmU8S8Kernel& kernel, std::size_t n, std::size_t taps, std::si
 void pack(const GemmF32Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k, const float* weights,
           float* packed) noexcept {
   pack(n, taps, k, static_cast<std::size_t>(kernel.nr), 1, weights, packed);
+}
+
+void pack(const GemmBf16Kernel& kernel, std::size_t n, std::size_t taps, std::size_t k,
+          const std::uint16_t* weights, std::uint16_t* packed) noexcept {
+  pack(n, taps, k, static_cast<std::size_t>(kernel.nr), 2, weights, packed);
 }
 
 }  // namespace eke::kernels

@@ -167,5 +167,81 @@ TEST_P(GemmF32, KeepsNan) {
 
 EKE_TEST_ROWS(GemmF32, gemm_f32_kernels());
 
+class GemmBf16 : public KernelTest<GemmBf16Kernel> {
+ protected:
+  void compare(Size s, int variant, float largest) {
+    const int m = s.m, n = s.n, taps = s.taps, k = (s.k + 1) / 2 * 2;
+    const auto um = static_cast<std::size_t>(m), un = static_cast<std::size_t>(n),
+               ut = static_cast<std::size_t>(taps), uk = static_cast<std::size_t>(k);
+    const auto real_value = [&] { return real(-largest, largest); };
+    const auto value = [&] {
+      const float x = real_value();
+      std::uint16_t rounded;
+      gemm_bf16_kernels().back().round(&x, 1, &rounded);
+      return rounded;
+    };
+    Rows<std::uint16_t> rows(m, taps, k, value, [&](int lo, int hi) { return uniform(lo, hi); });
+    Buffer<std::uint16_t> weights(un * ut * uk, value);
+    Buffer<float> bias(un + kChannelSlack, real_value), slope(un + kChannelSlack, real_value),
+        residual(um * (un + 3), real_value);
+    GemmBf16Args a;
+    a.rows = rows.pointers.data();
+    a.row_stride = rows.stride;
+    a.m = m, a.n = n, a.taps = taps, a.k = k;
+    a.bias = bias.data();
+    if (variant & 1) a.slope = slope.data();
+    if (variant & 2) a.residual = residual.data();
+    a.residual_stride = static_cast<std::ptrdiff_t>((un + 3) * sizeof(float));
+    if (variant & 4) a.lo = 0, a.hi = largest;
+    a.out_stride = static_cast<std::ptrdiff_t>((un + 1) * sizeof(float));
+    const auto run = [&](const GemmBf16Kernel& kernel) {
+      Buffer<std::uint16_t> packed(packed_bytes(kernel, un, ut, uk) / sizeof(std::uint16_t));
+      pack(kernel, un, ut, uk, weights.data(), packed.data());
+      Buffer<float> out(um * (un + 1));
+      a.weights = packed.data();
+      a.out = out.data();
+      kernel.run(a);
+      return out;
+    };
+    EXPECT_TRUE(run(GetParam()) == run(gemm_bf16_kernels().back()))
+        << "m " << m << " n " << n << " taps " << taps << " k " << k << " variant " << variant;
+  }
+};
+
+TEST_P(GemmBf16, EqualsOracle) {
+  int variant = 0;
+  for (const Size& size : sizes()) compare(size, variant++ % 8, 1.0f);
+}
+
+// Sums that are subnormal numbers are zero.
+TEST_P(GemmBf16, FlushesSubnormalNumbers) {
+  for (int variant = 0; variant < 8; ++variant) compare({7, 33, 2, 8}, variant, 0x1p-62f);
+}
+
+TEST_P(GemmBf16, RoundsToNearestEven) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const struct {
+    float x;
+    std::uint16_t rounded;
+  } cases[] = {{1.0f, 0x3f80},      {-2.0f, 0xc000},         {0x1.01p0f, 0x3f80},
+               {0x1.03p0f, 0x3f82}, {0x1.010002p0f, 0x3f81}, {0x1.00fffep0f, 0x3f80},
+               {inf, 0x7f80},       {-inf, 0xff80},          {0x1.ffp127f, 0x7f80},
+               {0x1p-126f, 0x0080}, {0x1p-127f, 0},          {-0x1p-140f, 0x8000},
+               {0.0f, 0},           {-0.0f, 0x8000}};
+  for (const auto& c : cases)
+    for (std::size_t count : {1, 16, 37}) {  // in the vectors of a kernel and in its rest
+      const std::vector<float> x(count, c.x);
+      std::vector<std::uint16_t> rounded(count);
+      GetParam().round(x.data(), static_cast<std::ptrdiff_t>(count), rounded.data());
+      EXPECT_EQ(rounded, std::vector<std::uint16_t>(count, c.rounded)) << c.x;
+    }
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::uint16_t rounded = 0;
+  GetParam().round(&nan, 1, &rounded);
+  EXPECT_EQ(rounded & 0x7fff, 0x7fc0);
+}
+
+EKE_TEST_ROWS(GemmBf16, gemm_bf16_kernels());
+
 }  // namespace
 }  // namespace eke::kernels

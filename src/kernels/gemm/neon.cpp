@@ -227,5 +227,10 @@ void gemm_f32_6x16_neon(const GemmF32Args& a) noexcept {
   for (; p < panels; ++p) column<6, 1>(kernel, p);
 }
 
+void gemm_bf16_4x16c2_neon(const GemmBf16Args& a) noexcept { run_narrow<4>(Real<EmulatedPairs>(a)); }
+void round_bf16_neon(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
+  round_bf16(x, count, out);
+}
+
 }  // namespace eke::kernels
 #endif

@@ -36,4 +36,41 @@ void gemm_f32_1x16_scalar(const GemmF32Args& a) noexcept {
   }
 }
 
+namespace {
+
+float widened(std::uint16_t x) noexcept {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(x) << 16);
+}
+float flushed(float x) noexcept { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
+
+}  // namespace
+
+void gemm_bf16_1x16c2_scalar(const GemmBf16Args& a) noexcept {
+  for (int i = 0; i < a.m; ++i) {
+    for (int j = 0; j < a.n; ++j) {
+      const std::uint16_t* w = a.weights + std::ptrdiff_t{j / 16} * 16 * a.taps * a.k + j % 16 * 2;
+      float y = flushed(a.bias[j]);
+      for (int t = 0; t < a.taps; ++t) {
+        const std::uint16_t* row = a.rows[i * a.row_stride + t] + a.offset;
+        for (int c = 0; c < a.k; c += 2, w += 32) {
+          y = flushed(__builtin_fmaf(widened(row[c + 1]), widened(w[1]), y));
+          y = flushed(__builtin_fmaf(widened(row[c]), widened(w[0]), y));
+        }
+      }
+      finish(a, y, j, i);
+    }
+  }
+}
+
+void round_bf16_scalar(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    auto bits = __builtin_bit_cast(std::uint32_t, flushed(x[i]));
+    if (x[i] != x[i])
+      bits |= 0x400000u;
+    else
+      bits += 0x7fffu + (bits >> 16 & 1u);
+    out[i] = static_cast<std::uint16_t>(bits >> 16);
+  }
+}
+
 }  // namespace eke::kernels

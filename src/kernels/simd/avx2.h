@@ -1,4 +1,4 @@
-// Sixteen lanes in two AVX2 registers. Included by avx2.cpp files alone; everything has internal
+// Sixteen lanes in two AVX2 registers. Included by avx2.cpp and avxvnni.cpp files alone; everything has internal
 // linkage. scalar.h says what the names mean.
 #pragma once
 

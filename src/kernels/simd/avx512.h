@@ -1,4 +1,4 @@
-// Sixteen lanes in one AVX-512 register. Included by avx512vnni.cpp files alone; everything has
+// Sixteen lanes in one AVX-512 register. Included by avx512vnni.cpp and avx512bf16.cpp files alone; everything has
 // internal linkage. scalar.h says what the names mean.
 #pragma once
 

@@ -18,6 +18,21 @@ inline T* offset_bytes(T* p, std::ptrdiff_t bytes) noexcept {
   return reinterpret_cast<T*>(reinterpret_cast<char*>(p) + bytes);
 }
 
+// f(Index<0>), f(Index<1>), ... f(Index<N - 1>): a loop whose counter is a constant, so that arrays it indexes live in
+// registers from the first. f is an always_inline lambda.
+template <int I>
+struct Index {
+  constexpr operator int() const noexcept { return I; }
+};
+template <int N, class F>
+[[gnu::always_inline]] inline void repeat(const F& f) noexcept {
+  if constexpr (N > 0) {
+    repeat<N - 1>(f);
+    f(Index<N - 1>{});
+  }
+}
+#define EKE_INLINE __attribute__((always_inline))
+
 inline int at_most_16(std::ptrdiff_t n) noexcept { return n < 16 ? static_cast<int>(n) : 16; }
 
 // sat(v, z) - z of docs/integer-semantics.md, as integers; NaN gives lo.

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "kernels/dwconv/registry.h"
+#include "runtime/tactics/bf16.h"
 #include "runtime/tactics/gemm_driver.h"
 #include "runtime/tactics/winograd.h"
 
@@ -311,9 +312,8 @@ class DepthwiseStep : public Step {
 
 template <template <class, class> class StepOf, class Kind>
 Prepared prepare_integer(const Query& query, const typename Kind::Kernel& kernel) {
-  const auto wide = conv_weights<std::int16_t>(*query.constant(1));
-  const IntegerWeights weights = integer_weights(wide);
-  IntegerEpilogue epilogue(query, weight_sums(wide), conv_of(query).clamp, conv_of(query).mid);
+  const IntegerWeights weights = integer_conv_weights(*query.constant(1));
+  IntegerEpilogue epilogue(query, weights.sums, conv_of(query).clamp, conv_of(query).mid);
   return {std::make_unique<StepOf<Kind, IntegerEpilogue>>(query, kernel, weights, weights.halves,
                                                           std::move(epilogue)),
           std::string(kernel.name)};
@@ -345,6 +345,7 @@ std::span<const Tactic> conv_tactics() {
          return prepare_float<DepthwiseStep, DepthwiseF32>(q, kernels::select_dwconv_f32(q.isa));
        },
        kSlices},
+      {"conv_bf16", LayoutNeed::nhwc, is_bf16_conv, prepare_bf16_conv, kSlices},
       {"winograd_f32", LayoutNeed::nhwc, is_winograd_conv, prepare_winograd, kSlices},
       {"conv_f32", LayoutNeed::nhwc, is_float_conv,
        [](const Query& q) { return prepare_float<ConvStep, F32>(q, F32::select(q.isa)); }, kSlices},

@@ -1,6 +1,7 @@
 // Gemm, and MatMul by a constant matrix: products over the rows of x.
 #include <memory>
 
+#include "runtime/tactics/bf16.h"
 #include "runtime/tactics/gemm_driver.h"
 
 namespace eke {
@@ -111,9 +112,8 @@ class MatrixStep : public Step {
 };
 
 Prepared prepare_integer(const Query& query) {
-  const auto wide = matrix_weights<std::int16_t>(*query.constant(1), transposed(query));
-  const IntegerWeights weights = integer_weights(wide);
-  IntegerEpilogue epilogue(query, weight_sums(wide), clamp_of(query), {});
+  const IntegerWeights weights = integer_matrix_weights(*query.constant(1), transposed(query));
+  IntegerEpilogue epilogue(query, weights.sums, clamp_of(query), {});
   return {std::make_unique<MatrixStep<U8S8, IntegerEpilogue>>(query, weights, weights.halves,
                                                               std::move(epilogue)),
           std::string(U8S8::select(query.isa).name)};
@@ -132,6 +132,9 @@ std::span<const Tactic> matmul_tactics() {
   static const Tactic list[] = {
       {"matrix_u8s8", LayoutNeed::plain,
        [](const Query& q) { return is_matrix_product(q) && is_integer_product(q); }, prepare_integer},
+      {"matrix_bf16", LayoutNeed::plain,
+       [](const Query& q) { return is_matrix_product(q) && is_bf16_matrix(q); },
+       [](const Query& q) { return prepare_bf16_matrix(q, transposed(q), clamp_of(q)); }},
       {"matrix_f32", LayoutNeed::plain,
        [](const Query& q) { return is_matrix_product(q) && is_float_product(q); }, prepare_float},
   };

@@ -43,10 +43,54 @@ T element(const Tensor& tensor, std::int64_t i) {
     return static_cast<T>(element_as_int(tensor.view(), i));
 }
 
-}  // namespace
+// Calls f(the elements as they are stored) where their type is one of weights that models have, else f(elements as T).
+template <class T, class F>
+void with_elements(const Tensor& w, F f) {
+  switch (w.dtype()) {
+    case DType::i8:
+      return f(w.values<std::int8_t>().data());
+    case DType::i16:
+      return f(w.values<std::int16_t>().data());
+    case DType::f32:
+      return f(w.values<float>().data());
+    default:
+      std::vector<T> values(static_cast<std::size_t>(w.count()));
+      for (std::int64_t i = 0; i < w.count(); ++i) values[static_cast<std::size_t>(i)] = element<T>(w, i);
+      return f(values.data());
+  }
+}
 
-IntegerWeights integer_weights(const ProductWeights<std::int16_t>& weights) {
+// to[j][i] = from[i][j], block by block so that both stay in the cache.
+template <class To, class From>
+void transpose(const From* from, std::int64_t rows, std::int64_t cols, To* to) {
+  constexpr std::int64_t kBlock = 64;
+  for (std::int64_t first = 0; first < rows; first += kBlock) {
+    const std::int64_t end = std::min(first + kBlock, rows);
+    for (std::int64_t j = 0; j < cols; ++j)
+      for (std::int64_t i = first; i < end; ++i) to[j * rows + i] = static_cast<To>(from[i * cols + j]);
+  }
+}
+
+template <class T>
+std::vector<std::int64_t> sums_of(const ProductWeights<T>& weights) {
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(weights.channels));
+  const std::int64_t block = weights.taps * weights.depth;
+  const T* w = weights.values.data();
+  for (std::int64_t& sum : sums)
+    for (std::int64_t i = 0; i < block; ++i) sum += *w++;
+  return sums;
+}
+
+IntegerWeights as_integers(ProductWeights<std::int8_t> weights) {
   IntegerWeights result;
+  result.sums = sums_of(weights);
+  static_cast<ProductWeights<std::int8_t>&>(result) = std::move(weights);
+  return result;
+}
+
+IntegerWeights as_integers(const ProductWeights<std::int16_t>& weights) {
+  IntegerWeights result;
+  result.sums = sums_of(weights);
   result.channels = weights.channels;
   result.depth = weights.depth;
   const auto [lo, hi] = std::minmax_element(weights.values.begin(), weights.values.end());
@@ -62,6 +106,8 @@ IntegerWeights integer_weights(const ProductWeights<std::int16_t>& weights) {
       }
   return result;
 }
+
+}  // namespace
 
 IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int64_t>& sums,
                                  const op::Clamp& clamp, const op::Rounding& mid)
@@ -81,7 +127,13 @@ IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int6
     scale_[c] = finite_factor(sx * sw / sy);
     if (query.has(3)) negative_scale_[c] = finite_factor(sx * sw * slope_of(query, channel) / sy);
   }
-  if (real) {
+  set_output(query, clamp, mid);
+  common_.bounded = is_bounded();
+}
+
+void IntegerEpilogue::set_output(const Query& query, const op::Clamp& clamp, const op::Rounding& mid) {
+  const Type& y = query.out();
+  if (!y.quant) {
     common_.output = kernels::OutputKind::f32;
     common_.lo = clamp.lo;
     common_.hi = clamp.hi;
@@ -103,6 +155,15 @@ IntegerEpilogue::IntegerEpilogue(const Query& query, const std::vector<std::int6
   common_.residual.ka = finite_factor(static_cast<double>(mid.scale) / out.scale);
   common_.residual.mid_lo = static_cast<float>(all.lo - mid.zero_point);
   common_.residual.mid_hi = static_cast<float>(all.hi - mid.zero_point);
+}
+
+// A factor of the accumulator below 1/2 leaves a value below 2^30; addends below 2^29 keep it within int32.
+bool IntegerEpilogue::is_bounded() const {
+  constexpr float kMost = 1 << 21;
+  const auto is_small = [](float m) { return std::abs(m) < 0.5f; };
+  const kernels::Residual& r = common_.residual;
+  return std::ranges::all_of(scale_, is_small) && std::ranges::all_of(negative_scale_, is_small) &&
+         std::abs(r.k) < kMost && std::abs(r.ka) < kMost;
 }
 
 kernels::Epilogue IntegerEpilogue::at(std::int64_t channel, const std::byte* residual) const noexcept {
@@ -141,41 +202,42 @@ bool is_float_product(const Query& query) {
   return query.has(1);
 }
 
-std::vector<std::int64_t> weight_sums(const ProductWeights<std::int16_t>& weights) {
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(weights.channels));
-  const std::int64_t block = weights.taps * weights.depth;
-  for (std::int64_t c = 0; c < weights.channels; ++c)
-    for (std::int64_t i = 0; i < block; ++i)
-      sums[static_cast<std::size_t>(c)] += weights.values[static_cast<std::size_t>(c * block + i)];
-  return sums;
-}
-
 template <class T>
 ProductWeights<T> conv_weights(const Tensor& w) {
   const Shape& s = w.shape();
   ProductWeights<T> result{s[0], s.count(2, s.rank()), s[1], {}};
-  result.values.reserve(static_cast<std::size_t>(w.count()));
-  for (std::int64_t m = 0; m < result.channels; ++m)
-    for (std::int64_t t = 0; t < result.taps; ++t)
-      for (std::int64_t c = 0; c < result.depth; ++c)
-        result.values.push_back(element<T>(w, (m * result.depth + c) * result.taps + t));
+  result.values.resize(static_cast<std::size_t>(w.count()));
+  const std::int64_t block = result.taps * result.depth;
+  with_elements<T>(w, [&](const auto* from) {
+    for (std::int64_t m = 0; m < result.channels; ++m)
+      transpose(from + m * block, result.depth, result.taps, result.values.data() + m * block);
+  });
   return result;
+}
+
+IntegerWeights integer_conv_weights(const Tensor& w) {
+  return w.dtype() == DType::i8 ? as_integers(conv_weights<std::int8_t>(w))
+                                : as_integers(conv_weights<std::int16_t>(w));
 }
 
 template <class T>
 ProductWeights<T> matrix_weights(const Tensor& w, bool transposed) {
   const std::int64_t n = w.shape()[transposed ? 0 : 1], k = w.shape()[transposed ? 1 : 0];
   ProductWeights<T> result{n, 1, k, {}};
-  result.values.reserve(static_cast<std::size_t>(w.count()));
-  for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t j = 0; j < k; ++j)
-      result.values.push_back(element<T>(w, transposed ? i * k + j : j * n + i));
+  result.values.resize(static_cast<std::size_t>(w.count()));
+  with_elements<T>(w, [&](const auto* from) {
+    transposed ? transpose(from, n * k, 1, result.values.data())
+               : transpose(from, k, n, result.values.data());
+  });
   return result;
 }
 
+IntegerWeights integer_matrix_weights(const Tensor& w, bool transposed) {
+  return w.dtype() == DType::i8 ? as_integers(matrix_weights<std::int8_t>(w, transposed))
+                                : as_integers(matrix_weights<std::int16_t>(w, transposed));
+}
+
 template ProductWeights<float> conv_weights<float>(const Tensor&);
-template ProductWeights<std::int16_t> conv_weights<std::int16_t>(const Tensor&);
 template ProductWeights<float> matrix_weights<float>(const Tensor&, bool);
-template ProductWeights<std::int16_t> matrix_weights<std::int16_t>(const Tensor&, bool);
 
 }  // namespace eke

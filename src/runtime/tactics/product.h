@@ -8,6 +8,7 @@
 
 #include "kernels/epilogue.h"
 #include "runtime/tactic.h"
+#include "runtime/tactics/aligned.h"
 
 namespace eke {
 
@@ -22,13 +23,13 @@ struct ProductWeights {
 // then 2 and the taps come twice.
 struct IntegerWeights : ProductWeights<std::int8_t> {
   int halves = 1;
+  std::vector<std::int64_t> sums;  // of each channel's weights
 };
-IntegerWeights integer_weights(const ProductWeights<std::int16_t>& weights);
 
 // The epilogue of an integer product, with the arrays that it points to.
 class IntegerEpilogue {
  public:
-  // `sums` are the sums of each channel's weights. Inputs of the node: x, w, bias, slope, residual.
+  // `sums` as of IntegerWeights. Inputs of the node: x, w, bias, slope, residual.
   IntegerEpilogue(const Query& query, const std::vector<std::int64_t>& sums, const op::Clamp& clamp,
                   const op::Rounding& mid);
 
@@ -36,15 +37,18 @@ class IntegerEpilogue {
   kernels::Epilogue at(std::int64_t channel, const std::byte* residual) const noexcept;
 
  private:
-  std::vector<std::int32_t> bias_;
-  std::vector<float> scale_, negative_scale_;
+  void set_output(const Query& query, const op::Clamp& clamp, const op::Rounding& mid);
+  bool is_bounded() const;
+
+  LineVector<std::int32_t> bias_;
+  LineVector<float> scale_, negative_scale_;
   kernels::Epilogue common_;
 };
 
 // Bias and slope of a float product, padded as kernels read them.
 struct FloatEpilogue {
   FloatEpilogue(const Query& query, std::int64_t channels, const op::Clamp& clamp);
-  std::vector<float> bias, slope;  // slope is empty when there is none
+  LineVector<float> bias, slope;  // slope is empty when there is none
   float lo, hi;
 };
 
@@ -52,12 +56,13 @@ struct FloatEpilogue {
 bool is_integer_product(const Query& query);
 bool is_float_product(const Query& query);
 
-std::vector<std::int64_t> weight_sums(const ProductWeights<std::int16_t>& weights);
 // Weights w [M, C, kernel...] as [M][kernel][C].
 template <class T>
 ProductWeights<T> conv_weights(const Tensor& w);
+IntegerWeights integer_conv_weights(const Tensor& w);
 // Weights of a Gemm or MatMul, [N, K] or [K, N], as [N][1][K].
 template <class T>
 ProductWeights<T> matrix_weights(const Tensor& w, bool transposed);
+IntegerWeights integer_matrix_weights(const Tensor& w, bool transposed);
 
 }  // namespace eke

@@ -357,7 +357,9 @@ class WeightGradStep : public Step {
   bool swapped_ = false;
 };
 
+// Constant weights are packed ahead of time, by conv.cpp.
 bool is_forward(const Query& query) {
+  if (is_float_product(query)) return false;
   return varies(query, 0) && is_float_image(query.in(1)) && is_float_image(query.out()) && !query.has(3) &&
          (!query.has(4) || varies(query, 4));
 }

@@ -9,6 +9,7 @@
 #include "ops/geometry.h"
 #include "runtime/tactic.h"
 #include "runtime/tactics/phases.h"
+#include "runtime/tactics/product.h"
 #include "runtime/tactics/rows.h"
 #include "runtime/tactics/train.h"
 
@@ -264,7 +265,9 @@ bool is_depthwise(std::int64_t group, const Shape& x, const Shape& y) {
   return group > 1 && group == x[1] && group == y[1];
 }
 
+// Constant weights are packed ahead of time, by conv.cpp.
 bool is_forward(const Query& query) {
+  if (is_float_product(query)) return false;
   return varies(query, 0) && is_float_image(query.in(1)) && is_float_image(query.out()) && !query.has(3) &&
          (!query.has(4) || varies(query, 4)) &&
          is_depthwise(std::get<op::Conv>(query.node.op).group, query.in(0).shape, query.out().shape);

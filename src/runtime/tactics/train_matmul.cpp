@@ -172,7 +172,9 @@ class OuterStep : public Step {
 std::span<const Tactic> train_matmul_tactics() {
   static const Tactic list[] = {
       {"train_matrix_f32", LayoutNeed::plain,
-       [](const Query& q) { return is_product(q) && gemm_of(q).transA == 0 && has_column_bias(q); },
+       [](const Query& q) {  // constant matrices are packed ahead of time, by matmul.cpp
+         return !is_float_product(q) && is_product(q) && gemm_of(q).transA == 0 && has_column_bias(q);
+       },
        [](const Query& q) {
          return Prepared{std::make_unique<RowsStep>(q), "train_" + std::string(F32::select(q.isa).name)};
        }},
