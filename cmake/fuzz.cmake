@@ -24,6 +24,8 @@ eke_fuzz(learn/checkpoint_fuzz.cpp LAYERS tensor PARSER learn/checkpoint.cpp)
 eke_fuzz(target/calibration_cache_fuzz.cpp LAYERS base PARSER target/calibration_cache.cpp target/version.cpp)
 eke_fuzz(target/trtexec_fuzz.cpp LAYERS base
   PARSER target/trtexec.cpp target/trtexec_json.cpp target/version.cpp LIBRARIES nlohmann_json::nlohmann_json)
+eke_fuzz(study/study_fuzz.cpp LAYERS study)
+eke_fuzz(report/report_fuzz.cpp LAYERS report)
 eke_fuzz(tune/tuning_fuzz.cpp LAYERS base PARSER tune/tuning.cpp LIBRARIES nlohmann_json::nlohmann_json)
 
 # A parser whose fuzz target nobody lists would not run.

@@ -12,6 +12,6 @@ namespace eke::cli {
 // kPictureSize pixels wide and high.
 Json worst_json(const Classification& result, const std::vector<float>& misses, const Dataset& data,
                 int class_offset, std::size_t count);
-inline constexpr int kPictureSize = 64;
+inline constexpr int kPictureSize = 48;
 
 }  // namespace eke::cli

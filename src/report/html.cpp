@@ -77,10 +77,14 @@ std::string matrix_html(const Matrix& matrix) {
     for (std::size_t j = 0; j < matrix.counts[i].size(); ++j) {
       const std::int64_t count = matrix.counts[i][j];
       if (large && count == 0) {
-        html += "<td></td>";
+        std::size_t end = j + 1;
+        while (end < matrix.counts[i].size() && matrix.counts[i][end] == 0) ++end;
+        html += fmt::format("<td colspan=\"{}\"></td>", end - j);
+        j = end - 1;
         continue;
       }
-      const std::int64_t heat = count == 0 ? 0 : 1 + 8 * count / most;
+      const int heat =
+          count == 0 ? 0 : 1 + static_cast<int>(8 * static_cast<double>(count) / static_cast<double>(most));
       html += fmt::format("<td class=\"{}{}\">{}</td>", i == j ? "hit" : "miss", heat, count);
     }
     html += "</tr>\n";

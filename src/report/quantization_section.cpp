@@ -68,12 +68,12 @@ Table activations_table(const RunJson& activations) {
                "exploding channels", "widest image", "over the median image"},
               {}};
   for (const RunJson& a : activations)
-    table.rows.push_back({text(a, "tensor"), span_text(member(a, "seen")), span_text(member(a, "range")),
-                          fmt::format("{} of {}", count(a, "below") + count(a, "above"), count(a, "values")),
-                          fmt::format("{:.0f} %", 100 * number(a, "clipping_share")),
-                          count_text(a, "dead_channels"), count_text(a, "exploding_channels"),
-                          text(a, "widest_image"),
-                          fmt::format("{:.1f} times", number(a, "widest_over_median"))});
+    table.rows.push_back(
+        {text(a, "tensor"), span_text(member(a, "seen")), span_text(member(a, "range")),
+         fmt::format("{} below, {} above, of {}", count(a, "below"), count(a, "above"), count(a, "values")),
+         fmt::format("{:.0f} %", 100 * number(a, "clipping_share")), count_text(a, "dead_channels"),
+         count_text(a, "exploding_channels"), text(a, "widest_image"),
+         fmt::format("{:.1f} times", number(a, "widest_over_median"))});
   return table;
 }
 

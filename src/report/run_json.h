@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,8 @@ inline double number(const RunJson& json, const char* key) {
 inline std::int64_t count(const RunJson& json, const char* key) {
   const RunJson& value = member(json, key);
   check(value.is_number_integer(), "'{}' is no whole number", key);
+  constexpr double kMost = 9007199254740992;  // 2^53: sums of a few stay whole numbers
+  check(std::abs(value.get<double>()) <= kMost, "'{}' is too large", key);
   return value.get<std::int64_t>();
 }
 inline std::string text(const RunJson& json, const char* key) {

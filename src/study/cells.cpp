@@ -12,7 +12,7 @@ namespace eke::study {
 namespace {
 
 constexpr std::size_t kMostCells = 10000;
-constexpr const char* kWorstImages = "12";  // whose pictures an evaluation keeps
+constexpr const char* kWorstImages = "8";  // whose pictures an evaluation keeps
 
 void append(Flags& list, const Flags& more) { list.insert(list.end(), more.begin(), more.end()); }
 
