@@ -142,11 +142,10 @@ std::set<Known::Setting> Known::settings() const {
 }
 
 std::string Known::name_of(const Setting& setting) const {
-  const auto& [device, threads] = setting;
-  const bool one_device = std::all_of(latencies_.begin(), latencies_.end(),
-                                      [&](const auto& other) { return other.first.first == device; });
-  return fmt::format("{}{} thread{}", one_device ? std::string() : fmt::format("{}, ", device), threads,
-                     threads == 1 ? "" : "s");
+  const bool one_device =
+      std::ranges::all_of(latencies_, [&](const auto& other) { return other.first.first == setting.first; });
+  return fmt::format("{}{} thread{}", one_device ? std::string() : setting.first + ", ", setting.second,
+                     setting.second == 1 ? "" : "s");
 }
 
 const Figure* Known::latency(const Setting& setting, const std::string& model) const {
