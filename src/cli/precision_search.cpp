@@ -325,10 +325,11 @@ Json SearchJournal::get(const std::vector<std::string>& path, const std::functio
   Json* at = &json_;
   for (const std::string& part : path) at = &(*at)[part];  // where there is nothing, an object comes to be
   if (!at->is_null()) {
-    ++found_;
+    found_ += !measured_.contains(path);
     return *at;
   }
   const Json value = measure();
+  measured_.insert(path);
   at = &json_;  // measuring may have added to the journal
   for (const std::string& part : path) at = &(*at)[part];
   *at = value;

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,12 +60,13 @@ class SearchJournal {
 
   // The value at `path`; `measure` makes it where it is not there yet.
   Json get(const std::vector<std::string>& path, const std::function<Json()>& measure);
-  std::size_t found() const noexcept { return found_; }  // values that were there
+  std::size_t found() const noexcept { return found_; }  // values from an earlier run
 
  private:
   std::string file_;
   Json json_;
   std::size_t found_ = 0;
+  std::set<std::vector<std::string>> measured_;  // in this run
 };
 
 struct SearchOptions {

@@ -1,6 +1,6 @@
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 
 #include "fixture.h"
 #include "onnx/onnx.h"
@@ -73,17 +73,24 @@ TEST_F(CliTest, ExplainNamesLayersAndActivations) {
   EXPECT_EQ(eke("explain net.onnx --data plain --keep 'nothing*'" + kRaw).code, 2);
 }
 
-// A channel that is always zero has weights that stretch the one step of a layer, so that nothing of the others is left.
+// One channel is a thousand times larger than the others, and the next layer makes it as small again: with one step for
+// all weights of a layer nothing of the others is left in the first one, and nothing of that one in the second.
 Graph network_with_a_stretched_step() {
   Graph graph = small_network();
-  const auto change = [&](const char* name, const std::function<void(std::span<float>)>& f) {
-    Value& value = graph[find_value(graph, name)];
-    Tensor tensor = *value.constant;
-    f(tensor.mutable_values<float>());
-    value.constant = std::make_shared<const Tensor>(std::move(tensor));
-  };
-  change("conv.b", [](std::span<float> b) { b[0] = -1000; });
-  change("fc.w", [](std::span<float> w) { w[0] = w[8] = 1e4f; });
+  Value& first = graph[find_value(graph, "conv.w")];
+  Tensor weights = *first.constant;
+  for (float& w : weights.mutable_values<float>().first(3 * 3 * 3)) w *= 1000;
+  first.constant = std::make_shared<const Tensor>(std::move(weights));
+  Tensor restored(Type{DType::f32, {4, 4, 1, 1}});
+  for (std::size_t channel = 0; channel < 4; ++channel)
+    restored.mutable_values<float>()[5 * channel] = channel == 0 ? 1e-3f : 1.f;
+  const ValueId mix = graph.add_constant("mix.w", std::move(restored));
+  op::Conv conv;
+  conv.kernel_shape = {1, 1};
+  const ValueId mixed = graph.add_node(conv, {find_value(graph, "relu.out"), mix}, "mix", {"mix.out"});
+  const auto pool = std::ranges::find(graph.nodes, std::string("pool"), &Node::name);
+  pool->in[0] = mixed;
+  std::rotate(pool, graph.nodes.end() - 1, graph.nodes.end());
   return graph;
 }
 
