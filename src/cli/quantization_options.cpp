@@ -128,8 +128,10 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
     result.equalized = std::move(equalized.layers);
     result.divided_by = std::move(equalized.divided_by);
   }
-  const CalibratorOptions calibrator{*parse_calibrator(options.calibrator), options.percentile,
-                                     rewrite.activations};
+  const CalibratorOptions calibrator{.method = *parse_calibrator(options.calibrator),
+                                     .percentile = options.percentile,
+                                     .scheme = rewrite.activations,
+                                     .every_value = options.every_range};
   Calibration calibration(result.graph, rewrite, calibrator, threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();

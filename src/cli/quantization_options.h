@@ -22,8 +22,9 @@ struct QuantizationOptions {
   bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false;
   std::vector<std::string> keep;
   std::map<std::string, int>
-      layer_bits;      // of weights, by label: instead of weight_bits. No flag: the walk decides
-  bool learn = false;  // no flag: the walk (quantization_walk.h) decides, as it does on what is "auto"
+      layer_bits;            // of weights, by label: instead of weight_bits. No flag: the walk decides
+  bool every_range = false;  // no flag: set where layers may be left in float after calibration
+  bool learn = false;        // no flag: the walk (quantization_walk.h) decides, as it does on what is "auto"
 };
 void declare_quantization(App& app, QuantizationOptions& options);
 

@@ -10,6 +10,7 @@
 #include "base/statistics.h"
 #include "cli/explain_model.h"
 #include "passes/passes.h"
+#include "target/arithmetic.h"
 
 namespace eke::cli {
 
@@ -170,6 +171,13 @@ class Walker {
     walk_.float_right = std::ranges::count(judge_->float_right(), true);
   }
 
+  // As the engine computes it that the model is for.
+  static Graph as_computed(const Candidate& candidate) {
+    const Device device = *parse_device(candidate.settings.engine);
+    if (candidate.quantized.report.layers.empty()) return candidate.quantized.graph;
+    return simulate(candidate.quantized.graph, {.device = device}).graph;
+  }
+
   // Whether the step was kept.
   template <class F>
   bool try_step(const std::string& name, F&& make) {
@@ -177,7 +185,7 @@ class Walker {
     const auto begin = std::chrono::steady_clock::now();
     Candidate candidate = make();
     if (!judge_) begin_to_judge();  // after calibration, which names what is wrong with weights and values
-    Judged judged = judge_->of(optimize(candidate.quantized.graph));
+    Judged judged = judge_->of(optimize(as_computed(candidate)));
     WalkStep step{.name = name, .images = static_cast<std::int64_t>(judged.right.size())};
     step.sqnr_db = median(judged.sqnr_db);
     step.right = std::ranges::count(judged.right, true);
@@ -187,11 +195,16 @@ class Walker {
     if (step.kept) {
       kept_ = std::move(candidate);
       judged_ = std::move(judged);
-      if (options_.max_drop && -step.drop.interval.low <= *options_.max_drop)
+      if (options_.max_drop && is_within(step, *options_.max_drop))
         walk_.ended = "the drop on the images held back is within the bound";
     }
     walk_.steps.push_back(std::move(step));
     return walk_.steps.back().kept;
+  }
+
+  // Few images show nothing: where none of n differs, up to 3 / n of all may (the rule of three).
+  static bool is_within(const WalkStep& step, double max_drop) {
+    return -step.drop.interval.low <= max_drop && static_cast<double>(step.images) * max_drop >= 3;
   }
 
   // The outputs come closer to float for more than chance, and no image speaks against it more than for it.

@@ -133,8 +133,9 @@ int quantize(const QuantizeCommand& options) {
     held.emplace(
         held_back_images(*result.images.held_back, preprocess, threads, labelled, options.class_offset));
   }
-  const WalkOptions walk_options{options.quantization,
-                                 options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt};
+  WalkOptions walk_options{options.quantization,
+                           options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt};
+  walk_options.quantization.every_range = options.max_drop && options.quantization.effort == "best";
   result.walk = walk(graph, images, held ? &*held : nullptr, walk_options, threads);
   Quantized& quantized = result.walk.quantized;
   const CalibratedGraph& prepared = *result.walk.calibrated;

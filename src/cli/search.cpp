@@ -127,7 +127,9 @@ int search(const Options& options) {
 
   HeldBack judged = held_back_images(images.judged, preprocess, threads, labelled, options.class_offset);
   CalibrationImages calibration(images.calibration, preprocess, threads);
-  const Walk base = walk(graph, calibration, &judged, {options.quantization, std::nullopt}, threads);
+  QuantizationOptions quantization = options.quantization;
+  quantization.every_range = true;
+  const Walk base = walk(graph, calibration, &judged, {quantization, std::nullopt}, threads);
   QuantizedWeightsByNode four;
   if (how.objective == SearchObjective::size) {
     QuantizationOptions settings = base.settings;

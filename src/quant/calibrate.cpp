@@ -40,15 +40,16 @@ std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, co
   const auto add = [&](ValueId id, std::size_t input) {
     if (id == kNoValue) return;
     const std::string& name = graph[id].name;
-    Watched watched{.name = name,
-                    .wants_range = has(ranges, name),
-                    .wants_means = has(means, name) && graph[id].type.shape.rank() >= 2,
-                    .wants_histogram = has(clipped, name),
-                    .input = input,
-                    .observer = Observer(needs_histogram(calibrator.method)),
-                    .means = {},
-                    .histogram = {},
-                    .history = {}};
+    Watched watched{
+        .name = name,
+        .wants_range = has(ranges, name) || (calibrator.every_value && graph[id].type.dtype == DType::f32),
+        .wants_means = has(means, name) && graph[id].type.shape.rank() >= 2,
+        .wants_histogram = has(clipped, name),
+        .input = input,
+        .observer = Observer(needs_histogram(calibrator.method)),
+        .means = {},
+        .histogram = {},
+        .history = {}};
     if (watched.wants_range || watched.wants_means || watched.wants_histogram)
       list.push_back(std::move(watched));
   };

@@ -26,6 +26,7 @@ struct CalibratorOptions {
   double percentile = 99.99;  // of the values that stay inside; the rest is cut half off either end
   ActivationScheme scheme = {};
   bool clip_histograms = false;  // watch what Clips cut, too, for equalize()
+  bool every_value = false;      // ranges of all float values: for rewrites that leave other layers in float
 };
 
 // The range always contains 0 and never exceeds what was seen (and 0).
