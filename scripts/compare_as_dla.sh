@@ -2,7 +2,7 @@
 # What the DLA's arithmetic costs: fits and quantizes the labelled networks of $EKE_DATA (--for dla-orin), evaluates each Q/DQ model, and
 # the same as the DLA computes its calibration cache; exit 1 where that loses more than 0.1 point.
 #   compare_as_dla.sh [path/to/eke] [network...]
-# Networks: mobilenet_v1 squeezenet resnet20 resnet8 mobilefacenet; default all.
+# Networks: mobilenet_v1 squeezenet resnet20 resnet8 mobilefacenet; default all. EFFORT=fast|balanced|best: of eke quantize, default balanced.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 eke=${1:-build/release/bin/eke}
@@ -26,7 +26,7 @@ for network in "${networks[@]}"; do
     *) echo "unknown network '$network'" >&2; exit 2 ;;
   esac
   "$eke" fit "$data/models/$model" -o "$work/fitted.onnx" --threads 1 >/dev/null
-  "$eke" quantize "$work/fitted.onnx" --data "$images" --eval "$evaluation" --limit 1 "${options[@]}" --for dla-orin \
+  "$eke" quantize "$work/fitted.onnx" --data "$images" --eval "$evaluation" --limit 1 "${options[@]}" --for dla-orin --effort "${EFFORT:-balanced}" \
     --runs 1 --allow-slower --threads 1 -o "$work/int8.onnx" >/dev/null 2>&1
   for how in cpu dla; do
     as=()
