@@ -35,8 +35,9 @@ int explain(const Options& options) {
   CalibrationImages images(parts.calibration, preprocess, threads);
   std::optional<HeldBack> held;
   if (parts.held_back) held.emplace(held_back_images(*parts.held_back, preprocess, threads, false, 0));
-  const Walk made =
-      walk(graph, images, held ? &*held : nullptr, {options.quantization, std::nullopt}, threads);
+  QuantizationOptions quantization = options.quantization;
+  quantization.every_range = true;
+  const Walk made = walk(graph, images, held ? &*held : nullptr, {quantization, std::nullopt}, threads);
   const Explanation explanation =
       explain_model(*made.calibrated, made.quantized, made.settings, images, options.images, false, threads);
   if (options.common.json) {

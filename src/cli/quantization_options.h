@@ -21,10 +21,11 @@ struct QuantizationOptions {
   int weight_bits = 8;
   bool per_tensor = false, symmetric = false, round_outputs = false, keep_biases = false;
   std::vector<std::string> keep;
-  std::map<std::string, int>
-      layer_bits;            // of weights, by label: instead of weight_bits. No flag: the walk decides
-  bool every_range = false;  // no flag: set where layers may be left in float after calibration
-  bool learn = false;        // no flag: the walk (quantization_walk.h) decides, as it does on what is "auto"
+  // No flags: the walk (quantization_walk.h) decides, as it does on what is "auto".
+  std::map<std::string, int> layer_bits;  // of weights, by label: instead of weight_bits
+  bool learn = false;
+  // No flag: calibrates also what a rewrite needs that leaves layers in float, to measure them or for good.
+  bool every_range = false;
 };
 void declare_quantization(App& app, QuantizationOptions& options);
 

@@ -121,6 +121,16 @@ TEST_F(CliTest, QuantizeKeepsTheStepsThatImagesHeldBackGainBy) {
   EXPECT_NE(text.out.find("held back"), std::string::npos) << text.out;
 }
 
+// There is no rounding between a convolution and the addition that TensorRT fuses with it, but for where a layer that
+// is measured alone stays in float.
+TEST_F(CliTest, LayersOfResidualNetworksAreMeasuredForTensorRtToo) {
+  ASSERT_EQ(eke("new resnet8 --classes 2 --input 16 -o res.onnx").code, 0);
+  const std::string command = " res.onnx --data data --count 16 --for tensorrt" + kRaw;
+  const CommandResult made = eke("quantize" + command + " --allow-slower --runs 1 -o q.onnx");
+  EXPECT_NE(made.out.find("signal to noise of the output"), std::string::npos) << made.err;
+  EXPECT_EQ(json("explain" + command + " --images 2 --json")["layers"].size(), 10u);
+}
+
 TEST_F(CliTest, QuantizeStopsWithinMaxDropAndSaysWhereItIsAbove) {
   save_onnx(network_with_a_stretched_step(), (folder_ / "stretched.onnx").string());
   const nlohmann::json enough = json(kStretched + " --effort best --max-drop 100 --json");
