@@ -131,7 +131,7 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
   const CalibratorOptions calibrator{.method = *parse_calibrator(options.calibrator),
                                      .percentile = options.percentile,
                                      .scheme = rewrite.activations,
-                                     .every_value = options.every_range || options.engine != "cpu"};
+                                     .every_value = options.every_range};
   Calibration calibration(result.graph, rewrite, calibrator, threads);
   images.feed(calibration, 0, "calibrating");
   result.ranges = calibration.ranges();

@@ -135,7 +135,9 @@ int quantize(const QuantizeCommand& options) {
   }
   WalkOptions walk_options{options.quantization,
                            options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt};
-  walk_options.quantization.every_range = options.max_drop && options.quantization.effort == "best";
+  // Layers are left in float to explain, and to come below --max-drop.
+  walk_options.quantization.every_range =
+      !options.no_explain || (options.max_drop && options.quantization.effort == "best");
   result.walk = walk(graph, images, held ? &*held : nullptr, walk_options, threads);
   Quantized& quantized = result.walk.quantized;
   const CalibratedGraph& prepared = *result.walk.calibrated;

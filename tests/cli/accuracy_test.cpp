@@ -123,12 +123,14 @@ TEST_F(CliTest, QuantizeKeepsTheStepsThatImagesHeldBackGainBy) {
 
 // There is no rounding between a convolution and the addition that TensorRT fuses with it, but for where a layer that
 // is measured alone stays in float.
-TEST_F(CliTest, LayersOfResidualNetworksAreMeasuredForTensorRtToo) {
-  ASSERT_EQ(eke("new resnet8 --classes 2 --input 16 -o res.onnx").code, 0);
-  const std::string command = " res.onnx --data data --count 16 --for tensorrt" + kRaw;
-  const CommandResult made = eke("quantize" + command + " --allow-slower --runs 1 -o q.onnx");
-  EXPECT_NE(made.out.find("signal to noise of the output"), std::string::npos) << made.err;
-  EXPECT_EQ(json("explain" + command + " --images 2 --json")["layers"].size(), 10u);
+TEST_F(CliTest, LayersOfResidualNetworksAreMeasuredForEveryEngine) {
+  ASSERT_EQ(eke("new resnet20 --classes 2 --input 16 -o res.onnx").code, 0);
+  for (const std::string engine : {"cpu", "tensorrt", "dla-orin"}) {
+    const std::string command = " res.onnx --data data --count 16 --for " + engine + kRaw;
+    const CommandResult made = eke("quantize" + command + " --allow-slower --runs 1 -o q.onnx");
+    EXPECT_NE(made.out.find("signal to noise of the output"), std::string::npos) << made.err;
+    EXPECT_GE(json("explain" + command + " --images 2 --json")["layers"].size(), 20u);
+  }
 }
 
 TEST_F(CliTest, QuantizeStopsWithinMaxDropAndSaysWhereItIsAbove) {
