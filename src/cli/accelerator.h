@@ -2,8 +2,8 @@
 #pragma once
 
 #include <string>
-#include "cli/command_line.h"
 
+#include "cli/command_line.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "target/dla_plan.h"

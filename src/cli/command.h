@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+
 #include "cli/command_line.h"
 
 namespace eke::cli {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 #include <vector>
-#include "cli/command_line.h"
 
+#include "cli/command_line.h"
 #include "cli/table.h"
 #include "eke/energy.h"
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 #include <vector>
-#include "cli/command_line.h"
 
+#include "cli/command_line.h"
 #include "data/preprocess.h"
 #include "graph/graph.h"
 

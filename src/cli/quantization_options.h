@@ -4,9 +4,9 @@
 #include <map>
 #include <string>
 #include <vector>
-#include "cli/command_line.h"
 
 #include "cli/calibration_images.h"
+#include "cli/command_line.h"
 #include "quant/equalize.h"
 #include "quant/learn_rounding.h"
 #include "quant/rewrite.h"

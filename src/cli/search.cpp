@@ -62,13 +62,15 @@ Images open_images(const Options& options, const std::vector<std::string>& label
 }
 
 // Of what a search depends on: another of these is another search.
-std::string key_of(const Options& options, const Images& images, const Threads& threads) {
+std::string key_of(const Options& options, const Graph& graph, const Preprocess& preprocess,
+                   const Images& images, const Threads& threads) {
   const QuantizationOptions& q = options.quantization;
-  std::string text =
-      fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", options.objective, q.engine,
-                  q.calibrator, q.activations, q.weight_range, q.equalize, q.effort, q.percentile,
-                  q.per_tensor, q.symmetric, q.round_outputs, q.keep_biases, options.mixtures,
-                  options.class_offset, threads.count(), fmt::join(q.keep, ","));
+  std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", options.objective,
+                                 q.engine, q.calibrator, q.activations, q.weight_range, q.weight_bits,
+                                 q.equalize, q.effort, q.percentile, q.per_tensor, q.symmetric,
+                                 q.round_outputs, q.keep_biases, options.mixtures, options.class_offset,
+                                 threads.count(), fmt::join(q.keep, ","), preprocess_to_json(preprocess));
+  for (const ValueId id : graph.inputs) text += to_string(graph[id].type.shape);
   std::uint64_t hash = hash_bytes(text);
   const MappedFile model(options.model);
   const auto bytes = model.bytes();
@@ -123,7 +125,8 @@ int search(const Options& options) {
           metering->why_not());
     how.joules = energy_objective(*metering, options.domain, 0);
   }
-  SearchJournal journal(options.journal_file(), key_of(options, images, threads), options.again);
+  SearchJournal journal(options.journal_file(), key_of(options, graph, preprocess, images, threads),
+                        options.again);
 
   HeldBack judged = held_back_images(images.judged, preprocess, threads, labelled, options.class_offset);
   CalibrationImages calibration(images.calibration, preprocess, threads);

@@ -3,9 +3,9 @@
 
 #include <string>
 #include <vector>
-#include "cli/command_line.h"
 
 #include "base/threads.h"
+#include "cli/command_line.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/table.h"

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 #include <vector>
-#include "cli/command_line.h"
 
+#include "cli/command_line.h"
 #include "cli/evaluate.h"
 #include "cli/options.h"
 #include "cli/session.h"

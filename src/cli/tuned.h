@@ -2,8 +2,8 @@
 #pragma once
 
 #include <string>
-#include "cli/command_line.h"
 
+#include "cli/command_line.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "runtime/plan.h"

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include "cli/command_line.h"
 
 #include "base/threads.h"
+#include "cli/command_line.h"
 #include "cli/energy_report.h"
 #include "cli/simulation.h"
 #include "data/fitted.h"

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/markup.h"
 #include "report/document_json.h"
 #include "report/embedded.h"
-#include "report/markup.h"
 #include "report/writers.h"
 
 namespace eke::report {

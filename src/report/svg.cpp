@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "report/markup.h"
+#include "base/markup.h"
 #include "report/writers.h"
 
 namespace eke::report {

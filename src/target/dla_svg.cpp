@@ -3,35 +3,13 @@
 
 #include <algorithm>
 
+#include "base/markup.h"
 #include "target/dla_plan.h"
 
 namespace eke {
 namespace {
 
 constexpr int kWidth = 720, kBoxWidth = 420, kLeft = 40, kLine = 16, kGap = 44, kMaxLines = 8;
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
 
 struct Box {
   int top = 0, height = 0;

@@ -62,7 +62,8 @@ TEST_F(CliTest, SearchGoesOnFromItsJournalWithTheSameAnswer) {
 
 TEST_F(CliTest, SearchSaysWhatIsWrong) {
   json(kSearch + " --objective size --max-drop 1");
-  expect_error(eke(kSearch + " --max-drop 1"), 1, {"belongs to another search", "--again"});
+  for (const char* other : {"", " --objective size --weight-bits 4", " --objective size --mean 1"})
+    expect_error(eke(kSearch + " --max-drop 1" + other), 1, {"belongs to another search", "--again"});
   std::ofstream(folder_ / "none.json") << "[";
   expect_error(eke(kSearch + " --max-drop 1 --journal none.json"), 1, {"none.json", "no journal"});
   expect_error(eke(kSearch + " --max-drop 1 --keep 'nothing*'"), 2, {"--keep"});

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace eke::report {
+namespace eke {
 
 // For text and for attribute values in double quotes. Control characters, which neither may hold, become spaces.
 inline std::string escaped(std::string_view text) {
@@ -33,4 +33,4 @@ inline std::string escaped(std::string_view text) {
   return out;
 }
 
-}  // namespace eke::report
+}  // namespace eke
