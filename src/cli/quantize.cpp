@@ -109,7 +109,8 @@ int quantize(const QuantizeCommand& options) {
       .options = options, .images = open_images(options, labels), .bytes_before = model.file_bytes};
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
-  if (has_output_for_each(graph, *result.images.calibration, options.class_offset)) {
+  const bool labelled = has_output_for_each(graph, *result.images.calibration, options.class_offset);
+  if (labelled) {
     if (labels.empty()) labels = result.images.calibration->classes();
   } else if (result.images.evaluation && result.images.evaluation->has_labels() &&
              result.images.evaluation->pairs().empty()) {
@@ -119,7 +120,6 @@ int quantize(const QuantizeCommand& options) {
     result.labels_unused = true;
   }
   check_keep(graph, options.quantization.keep);
-  const bool labelled = has_output_for_each(graph, *result.images.calibration, options.class_offset);
   CalibrationParts parts =
       hold_back(*result.images.calibration, options.quantization.effort != "fast" || options.max_drop);
   result.images.calibration = std::move(parts.calibration);
