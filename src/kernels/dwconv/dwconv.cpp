@@ -95,6 +95,10 @@ std::size_t place(DwconvLayout layout, std::size_t channels, std::size_t taps, s
 
 }  // namespace
 
+int lanes_of(const DwconvU8S8Kernel& kernel) noexcept {
+  return kernel.layout == DwconvLayout::plain ? 1 : kernel.layout == DwconvLayout::quads ? 64 : 16;
+}
+
 std::span<const DwconvU8S8Kernel> dwconv_u8s8_kernels() noexcept { return kU8S8; }
 std::span<const DwconvF32Kernel> dwconv_f32_kernels() noexcept { return kF32; }
 

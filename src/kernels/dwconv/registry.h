@@ -34,6 +34,9 @@ struct DwconvF32Kernel {
   DwconvF32Fn run;
 };
 
+// Channels that it computes at a time.
+int lanes_of(const DwconvU8S8Kernel& kernel) noexcept;
+
 // Best first; the last is scalar.
 std::span<const DwconvU8S8Kernel> dwconv_u8s8_kernels() noexcept;
 std::span<const DwconvF32Kernel> dwconv_f32_kernels() noexcept;

@@ -179,17 +179,13 @@
   draw();
 
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
-  // Paper is white, and nothing can be unfolded on it.
-  const folded = [...document.querySelectorAll('details:not([open])')];
+  // Paper is white; what the reader has unfolded is printed, and long tables that are folded up stay so.
   window.addEventListener('beforeprint', () => {
     root.classList.add('paper');
-    folded.forEach(element => { element.open = true; });
     draw();
-    drawn.forEach(chart => chart.resize());
   });
   window.addEventListener('afterprint', () => {
     root.classList.remove('paper');
-    folded.forEach(element => { element.open = false; });
     draw();
   });
 })();

@@ -40,9 +40,12 @@ std::ptrdiff_t out_stride(const Query& query) {
 
 // What dense and depthwise steps share: where rows lie, and the row that padding points to.
 struct ConvRows {
-  ConvRows(const Query& query, std::size_t element)
+  // `pixels`: how many the padding stands for.
+  ConvRows(const Query& query, std::size_t element, std::int64_t pixels = 1)
       : rows(geometry_of(query), query.in(0).shape, element),
-        padding(rows.joined_bytes() + kernels::kSlackBytes) {
+        padding(
+            std::max(rows.joined_bytes(), static_cast<std::size_t>(pixels * query.in(0).shape[1]) * element) +
+            kernels::kSlackBytes) {
     if (!query.in(0).quant) return;
     std::fill(padding.begin(), padding.end(), static_cast<std::byte>(query.in(0).quant->zero_point[0]));
   }
@@ -196,12 +199,14 @@ struct DepthwiseU8S8 {
   using Args = kernels::DwconvU8S8Args;
   using In = std::uint8_t;
   using Weight = std::int8_t;
+  static constexpr bool kFolds = true;
 };
 struct DepthwiseF32 {
   using Kernel = kernels::DwconvF32Kernel;
   using Args = kernels::DwconvF32Args;
   using In = float;
   using Weight = float;
+  static constexpr bool kFolds = false;  // columns that pixels share are worth more than full lanes
 };
 
 // Weights [channels][repeats][rows][columns] as [channels][columns][repeats][rows].
@@ -230,25 +235,48 @@ void pack_depthwise(const kernels::DwconvF32Kernel& kernel, std::size_t channels
   kernels::pack(kernel, channels, taps, weights.data(), packed.data());
 }
 
+// Neighbouring pixels of few channels are taken as one of many channels, so that a kernel's lanes are full: how many; 1: they are
+// taken one by one.
+// Neighbouring pixels of few channels are taken as one of many channels, so that a kernel's lanes are full: how many
+// (1: they are taken one by one).
+template <class Kind>
+int fold_of(const Query& query, const typename Kind::Kernel& kernel) {
+  if constexpr (Kind::kFolds) {
+    constexpr std::int64_t kFew = 16;  // with more, kernels fill their lanes themselves
+    const std::int64_t channels = query.in(0).shape[1];
+    const Window w = geometry_of(query).w();
+    if (channels > kFew || w.stride != 1 || query.pixel_channels != 0) return 1;
+    for (std::int64_t fold = std::min(lanes_of(kernel) / channels, w.out); fold > 1; --fold)
+      if (w.out % fold == 0) return static_cast<int>(fold);
+  }
+  return 1;
+}
+
 template <class Kind, class Epilogue>
 class DepthwiseStep : public Step {
  public:
   DepthwiseStep(const Query& query, const typename Kind::Kernel& kernel,
                 const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue)
       : kernel_(kernel),
-        source_(query, sizeof(typename Kind::In)),
+        fold_(fold_of<Kind>(query, kernel)),
+        source_(query, sizeof(typename Kind::In), fold_),
         epilogue_(std::move(epilogue)),
         halves_(halves),
         column_(source_.rows.rows() * halves),
         channels_(weights.channels),
         out_stride_(out_stride(query)) {
-    pack_depthwise(kernel, static_cast<std::size_t>(weights.channels), static_cast<std::size_t>(weights.taps),
-                   static_cast<std::size_t>(column_), by_columns(weights, source_.rows.rows(), halves),
+    using Weight = typename Kind::Weight;
+    const std::vector<Weight> once = by_columns(weights, source_.rows.rows(), halves);
+    std::vector<Weight> folded;
+    for (int i = 0; i < fold_; ++i) folded.insert(folded.end(), once.begin(), once.end());
+    pack_depthwise(kernel, static_cast<std::size_t>(fold_ * weights.channels),
+                   static_cast<std::size_t>(weights.taps), static_cast<std::size_t>(column_), folded,
                    packed_);
+    if constexpr (Kind::kFolds) epilogue_.repeat(channels_, fold_);
   }
 
   std::size_t scratch_bytes(int threads) const noexcept override {
-    return static_cast<std::size_t>(threads) * pointers() * sizeof(void*);
+    return static_cast<std::size_t>(threads) * thread_bytes();
   }
   std::size_t weight_bytes() const noexcept override {
     return packed_.size() * sizeof(typename Kind::Weight);
@@ -262,45 +290,62 @@ class DepthwiseStep : public Step {
   }
 
  private:
-  static constexpr std::int64_t kPixels = 128;  // pointers are made for at most that many pixels at a time
+  static constexpr std::int64_t kPixels = 128;  // pointers are made for about that many pixels at a time
 
-  std::size_t pointers() const noexcept {
-    return static_cast<std::size_t>(source_.rows.columns(std::min(kPixels, source_.rows.out_width())) *
-                                    column_);
+  std::int64_t most_pixels() const noexcept {
+    return std::min(kPixels / fold_ * fold_, source_.rows.out_width());
+  }
+  std::size_t pointer_bytes() const noexcept {
+    const std::int64_t columns = fold_ > 1
+                                     ? most_pixels() / fold_ * (source_.rows.taps() / source_.rows.rows())
+                                     : source_.rows.columns(most_pixels());
+    return static_cast<std::size_t>(columns * column_) * sizeof(void*);
+  }
+  // Pointers, then patches: a multiple of a cache line.
+  std::size_t thread_bytes() const noexcept {
+    return (pointer_bytes() + 63) / 64 * 64 +
+           (fold_ > 1 ? source_.rows.folded_patch_bytes(fold_, halves_) : 0);
   }
 
   // Pixels of one row at a time.
   void work(const StepArgs& step, std::size_t thread, std::size_t count) const noexcept {
-    auto** rows = reinterpret_cast<const std::byte**>(step.scratch) + thread * pointers();
-    const Share pixels =
-        share(source_.rows.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
-    const std::int64_t width = source_.rows.out_width();
-    for (std::int64_t pixel = pixels.begin, m = 0; pixel < pixels.end; pixel += m) {
-      m = std::min({kPixels, width - pixel % width, pixels.end - pixel});
-      tile(step, rows, pixel, m);
+    std::byte* scratch = step.scratch + thread * thread_bytes();
+    const Share groups = share(source_.rows.pixels() / fold_, static_cast<std::int64_t>(thread),
+                               static_cast<std::int64_t>(count));
+    const std::int64_t width = source_.rows.out_width(), end = groups.end * fold_;
+    for (std::int64_t pixel = groups.begin * fold_, m = 0; pixel < end; pixel += m) {
+      m = std::min({most_pixels(), width - pixel % width, end - pixel});
+      tile(step, scratch, pixel, m);
     }
   }
 
-  void tile(const StepArgs& step, const std::byte** rows, std::int64_t pixel, std::int64_t m) const noexcept {
-    source_.rows.fill_columns(step.in[0], source_.padding.data(), pixel, m, halves_, rows);
+  void tile(const StepArgs& step, std::byte* scratch, std::int64_t pixel, std::int64_t m) const noexcept {
+    auto** rows = reinterpret_cast<const std::byte**>(scratch);
+    if (fold_ > 1) {
+      source_.rows.fill_folded(step.in[0], source_.padding.data(), pixel, m / fold_, fold_, halves_,
+                               scratch + (pointer_bytes() + 63) / 64 * 64, rows);
+    } else {
+      source_.rows.fill_columns(step.in[0], source_.padding.data(), pixel, m, halves_, rows);
+    }
     typename Kind::Args args;
     args.rows = reinterpret_cast<const typename Kind::In* const*>(rows);
-    args.row_stride = source_.rows.column_step() * column_;
-    args.pixels = static_cast<int>(m);
-    args.channels = static_cast<int>(channels_);
     args.taps = source_.rows.taps() * halves_;
+    args.row_stride = fold_ > 1 ? args.taps : source_.rows.column_step() * column_;
+    args.pixels = static_cast<int>(m / fold_);
+    args.channels = static_cast<int>(channels_ * fold_);
     args.column = column_;
     args.weights = packed_.data();
     constexpr auto kIn = static_cast<std::ptrdiff_t>(sizeof(typename Kind::In));
     const std::byte* residual = step.in_count > 4 ? step.in[4] : nullptr;
     if (residual != nullptr) residual += pixel * channels_ * kIn;
-    set_epilogue<Kind>(args, epilogue_, 0, residual, channels_ * kIn);
-    args.out_stride = out_stride_;
-    args.out = reinterpret_cast<decltype(args.out)>(step.out[0] + pixel * args.out_stride);
+    set_epilogue<Kind>(args, epilogue_, 0, residual, channels_ * fold_ * kIn);
+    args.out_stride = out_stride_ * fold_;
+    args.out = reinterpret_cast<decltype(args.out)>(step.out[0] + pixel * out_stride_);
     kernel_.run(args);
   }
 
   const typename Kind::Kernel& kernel_;
+  int fold_;  // pixels that the kernel takes as one
   ConvRows source_;
   Epilogue epilogue_;
   LineVector<typename Kind::Weight> packed_;

@@ -43,6 +43,14 @@ T element(const Tensor& tensor, std::int64_t i) {
     return static_cast<T>(element_as_int(tensor.view(), i));
 }
 
+template <class T>
+void repeat_channels(LineVector<T>& values, std::int64_t channels, int times) {
+  if (values.empty()) return;
+  const LineVector<T> once(values.begin(), values.begin() + channels);
+  values.assign(static_cast<std::size_t>(channels * times) + kSlack, T{});
+  for (int i = 0; i < times; ++i) std::copy(once.begin(), once.end(), values.begin() + i * channels);
+}
+
 // Calls f(the elements as they are stored) where their type is one of weights that models have, else f(elements as T).
 template <class T, class F>
 void with_elements(const Tensor& w, F f) {
@@ -164,6 +172,12 @@ bool IntegerEpilogue::is_bounded() const {
   const kernels::Residual& r = common_.residual;
   return std::ranges::all_of(scale_, is_small) && std::ranges::all_of(negative_scale_, is_small) &&
          std::abs(r.k) < kMost && std::abs(r.ka) < kMost;
+}
+
+void IntegerEpilogue::repeat(std::int64_t channels, int times) {
+  repeat_channels(bias_, channels, times);
+  repeat_channels(scale_, channels, times);
+  repeat_channels(negative_scale_, channels, times);
 }
 
 kernels::Epilogue IntegerEpilogue::at(std::int64_t channel, const std::byte* residual) const noexcept {

@@ -33,6 +33,9 @@ class IntegerEpilogue {
   IntegerEpilogue(const Query& query, const std::vector<std::int64_t>& sums, const op::Clamp& clamp,
                   const op::Rounding& mid);
 
+  // The channels so many times one after the other, as many pixels side by side have them.
+  void repeat(std::int64_t channels, int times);
+
   // For the channels from `channel` on and a residual at `residual` (null: none).
   kernels::Epilogue at(std::int64_t channel, const std::byte* residual) const noexcept;
 
@@ -48,7 +51,7 @@ class IntegerEpilogue {
 // Bias and slope of a float product, padded as kernels read them.
 struct FloatEpilogue {
   FloatEpilogue(const Query& query, std::int64_t channels, const op::Clamp& clamp);
-  LineVector<float> bias, slope;  // slope is empty when there is none
+  LineVector<float> bias, slope;                  // slope is empty when there is none
   float lo, hi;
 };
 

@@ -126,6 +126,54 @@ void WindowRows::fill_columns(const std::byte* x, const std::byte* padding, std:
   }
 }
 
+std::size_t WindowRows::folded_row_bytes(int fold) const noexcept {
+  return (static_cast<std::size_t>(fold * channel_bytes_) + kernels::kSlackBytes + 63) / 64 * 64;
+}
+
+// Of each row of the window, a tap's column hangs over either edge in one group at most; all others lie inside or outside.
+std::size_t WindowRows::folded_patch_bytes(int fold, int repeats) const noexcept {
+  return folded_row_bytes(fold) * 2 * offsets_.size() * static_cast<std::size_t>(repeats);
+}
+
+void WindowRows::fill_folded(const std::byte* x, const std::byte* padding, std::int64_t first,
+                             std::int64_t groups, int fold, int repeats, std::byte* patches,
+                             const std::byte** rows) const noexcept {
+  const Cursor at = cursor(x, first);
+  const std::int64_t height = h_.kernel * repeats,
+                     group = w_.kernel * height;  // pointers of a column, of a group
+  const std::ptrdiff_t step = fold * channel_bytes_;
+  // The pixels [iw, iw + fold) of a row, of which only some are there.
+  const auto patched = [&](const std::byte* row, std::int64_t iw) -> const std::byte* {
+    if (iw + fold <= 0 || iw >= w_.in) return padding;
+    std::byte* patch = patches;
+    patches += folded_row_bytes(fold);
+    std::memcpy(patch, padding, static_cast<std::size_t>(step));
+    const std::int64_t left = std::max<std::int64_t>(iw, 0), right = std::min<std::int64_t>(iw + fold, w_.in);
+    std::memcpy(patch + (left - iw) * channel_bytes_, row + left * channel_bytes_,
+                static_cast<std::size_t>((right - left) * channel_bytes_));
+    return patch;
+  };
+  for (std::int64_t r = 0; r < height; ++r) {
+    const std::int64_t ih = h_.start(at.oh) + r % h_.kernel * h_.dilation;
+    const std::byte* row = at.image + ih * w_.in * channel_bytes_;
+    for (std::int64_t kw = 0; kw < w_.kernel; ++kw) {
+      const std::byte** to = rows + kw * height + r;
+      if (ih < 0 || ih >= h_.in) {
+        for (std::int64_t g = 0; g < groups; ++g) to[g * group] = padding;
+        continue;
+      }
+      const std::int64_t start = w_.start(at.ow) + kw * w_.dilation;
+      // Groups [left, right) lie inside.
+      const std::int64_t left = std::clamp<std::int64_t>((fold - 1 - start) / fold, 0, groups);
+      const std::int64_t right = std::clamp<std::int64_t>((w_.in - start) / fold, left, groups);
+      for (std::int64_t g = 0; g < left; ++g) to[g * group] = patched(row, start + g * fold);
+      const std::byte* from = row + (start + left * fold) * channel_bytes_;
+      for (std::int64_t g = left; g < right; ++g, from += step) to[g * group] = from;
+      for (std::int64_t g = right; g < groups; ++g) to[g * group] = patched(row, start + g * fold);
+    }
+  }
+}
+
 std::size_t WindowRows::patch_row_bytes() const noexcept {
   return (joined_bytes() + kernels::kSlackBytes + 63) / 64 * 64;
 }

@@ -36,6 +36,13 @@ class WindowRows {
     return (pixels - 1) * column_step() + w_.kernel;
   }
 
+  // The rows of groups of `fold` neighbouring output pixels of one row, whose channels lie side by side: rows[((g * columns +
+  // column) * repeats) * rows() + r], columns as wide as the kernel, shared by no two groups. A row that hangs over the edge is
+  // copied to `patches`, which has folded_patch_bytes() bytes; `padding` is a row of `fold` pixels. Strides along the row must be 1.
+  void fill_folded(const std::byte* x, const std::byte* padding, std::int64_t first, std::int64_t groups,
+                   int fold, int repeats, std::byte* patches, const std::byte** rows) const noexcept;
+  std::size_t folded_patch_bytes(int fold, int repeats) const noexcept;
+
   // Rows whose taps lie next to each other in memory, as one pointer each: rows[i * rows() + r]. A window that
   // hangs over the edge is copied to `patches`, which has patch_bytes() bytes a pixel; `padding` is a row of
   // joined_bytes() bytes. Only where can_join().
@@ -70,6 +77,7 @@ class WindowRows {
 
   bool shares_columns() const noexcept { return w_.dilation == 1 && w_.stride <= w_.kernel; }
   std::size_t patch_row_bytes() const noexcept;
+  std::size_t folded_row_bytes(int fold) const noexcept;
   const std::byte* corner(const Cursor& at) const noexcept {
     return at.image + (h_.start(at.oh) * w_.in + w_.start(at.ow)) * channel_bytes_;
   }
