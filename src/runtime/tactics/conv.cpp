@@ -41,8 +41,8 @@ std::ptrdiff_t out_stride(const Query& query) {
 // What dense and depthwise steps share: where rows lie, and the row that padding points to.
 struct ConvRows {
   // `pixels`: how many the padding stands for.
-  ConvRows(const Query& query, std::size_t element, std::int64_t pixels = 1)
-      : rows(geometry_of(query), query.in(0).shape, element),
+  ConvRows(const Query& query, const Geometry& geometry, std::size_t element, std::int64_t pixels = 1)
+      : rows(geometry, query.in(0).shape, element),
         padding(
             std::max(rows.joined_bytes(), static_cast<std::size_t>(pixels * query.in(0).shape[1]) * element) +
             kernels::kSlackBytes) {
@@ -80,14 +80,60 @@ bool joins(const Query& query, const WindowRows& rows) {
          rows.joined_bytes() <= kJoinBytes;
 }
 
-// Dense and grouped convolutions.
+// A dense integer convolution to few channels would leave most lanes of a kernel empty. `fold` neighbouring pixels are then one
+// pixel of so many times the channels: its window covers theirs, with weights of zero where one of them has none.
+Geometry folded(Geometry geometry, int fold) {
+  Window& w = geometry.axes.back();
+  w.kernel += (fold - 1) * w.stride;
+  w.stride *= fold;
+  w.out /= fold;
+  return geometry;
+}
+
+int dense_fold_of(const Query& query, const IntegerWeights& weights, const kernels::GemmU8S8Kernel& kernel) {
+  const Window w = geometry_of(query).w();
+  const std::int64_t channels = query.out().shape[1], depth = query.in(0).shape[1];
+  if (conv_of(query).group != 1 || weights.halves != 1 || query.has(4) || query.pixel_channels != 0 ||
+      w.dilation != 1)
+    return 1;
+  const auto steps = [&](std::int64_t columns) {
+    return (columns * depth + 3) / 4;
+  };  // of a kernel, for a row
+  for (std::int64_t fold = kernel.nr / channels; fold > 1; --fold) {
+    const std::int64_t columns = w.kernel + (fold - 1) * w.stride;
+    if (w.out % fold == 0 && columns <= w.in && columns * depth <= static_cast<std::int64_t>(kJoinBytes) &&
+        steps(columns) <= fold * steps(w.kernel))
+      return static_cast<int>(fold);
+  }
+  return 1;
+}
+
+IntegerWeights folded(const IntegerWeights& weights, const Window& w, int fold) {
+  const std::int64_t rows = weights.taps / w.kernel, columns = w.kernel + (fold - 1) * w.stride;
+  IntegerWeights result;
+  result.channels = weights.channels * fold;
+  result.taps = rows * columns;
+  result.depth = weights.depth;
+  result.values.resize(static_cast<std::size_t>(result.channels * result.taps * result.depth));
+  const std::int64_t run = w.kernel * weights.depth;  // weights of a row
+  const std::int8_t* from = weights.values.data();
+  for (std::int64_t m = 0; m < weights.channels; ++m)
+    for (std::int64_t r = 0; r < rows; ++r, from += run)
+      for (std::int64_t j = 0; j < fold; ++j)
+        std::copy_n(from, run,
+                    result.values.data() +
+                        (((j * weights.channels + m) * rows + r) * columns + j * w.stride) * weights.depth);
+  return result;
+}
+
+// Dense and grouped convolutions, of the weights and channels that `query` has, or of folded ones.
 template <class Kind, class Epilogue>
 class ConvStep : public Step {
  public:
   ConvStep(const Query& query, const typename Kind::Kernel& kernel,
-           const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue)
+           const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue, int fold = 1)
       : kernel_(kernel),
-        source_(query, sizeof(typename Kind::In)),
+        source_(query, folded(geometry_of(query), fold), sizeof(typename Kind::In)),
         epilogue_(std::move(epilogue)),
         halves_(halves),
         joined_(joins(query, source_.rows)),
@@ -97,7 +143,7 @@ class ConvStep : public Step {
         depth_(weights.depth * weights.taps / taps_),
         channels_(weights.channels / groups_),
         out_element_(size_of(query.out().dtype)),
-        out_stride_(out_stride(query)) {
+        out_stride_(out_stride(query) * fold) {
     const std::int64_t block = channels_ * taps_ * depth_;
     for (std::int64_t g = 0; g < groups_; ++g)
       weights_.emplace_back(kernel, channels_, taps_, depth_, weights.values.data() + g * block);
@@ -259,7 +305,7 @@ class DepthwiseStep : public Step {
                 const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue)
       : kernel_(kernel),
         fold_(fold_of<Kind>(query, kernel)),
-        source_(query, sizeof(typename Kind::In), fold_),
+        source_(query, geometry_of(query), sizeof(typename Kind::In), fold_),
         epilogue_(std::move(epilogue)),
         halves_(halves),
         column_(source_.rows.rows() * halves),
@@ -355,12 +401,24 @@ class DepthwiseStep : public Step {
   std::ptrdiff_t out_stride_;
 };
 
-template <template <class, class> class StepOf, class Kind>
-Prepared prepare_integer(const Query& query, const typename Kind::Kernel& kernel) {
+Prepared prepare_depthwise_integer(const Query& query) {
+  const auto& kernel = kernels::select_dwconv_u8s8(query.isa);
   const IntegerWeights weights = integer_conv_weights(*query.constant(1));
   IntegerEpilogue epilogue(query, weights.sums, conv_of(query).clamp, conv_of(query).mid);
-  return {std::make_unique<StepOf<Kind, IntegerEpilogue>>(query, kernel, weights, weights.halves,
-                                                          std::move(epilogue)),
+  return {std::make_unique<DepthwiseStep<DepthwiseU8S8, IntegerEpilogue>>(
+              query, kernel, weights, weights.halves, std::move(epilogue)),
+          std::string(kernel.name)};
+}
+
+Prepared prepare_dense_integer(const Query& query) {
+  const auto& kernel = U8S8::select(query.isa);
+  const IntegerWeights weights = integer_conv_weights(*query.constant(1));
+  IntegerEpilogue epilogue(query, weights.sums, conv_of(query).clamp, conv_of(query).mid);
+  const int fold = dense_fold_of(query, weights, kernel);
+  if (fold > 1) epilogue.repeat(weights.channels, fold);
+  return {std::make_unique<ConvStep<U8S8, IntegerEpilogue>>(
+              query, kernel, fold > 1 ? folded(weights, geometry_of(query).w(), fold) : weights,
+              weights.halves, std::move(epilogue), fold),
           std::string(kernel.name)};
 }
 
@@ -378,13 +436,9 @@ std::span<const Tactic> conv_tactics() {
   constexpr bool kSlices = true;
   static const Tactic list[] = {
       {"depthwise_u8s8", LayoutNeed::nhwc,
-       [](const Query& q) { return is_integer_conv(q) && is_depthwise(q); },
-       [](const Query& q) {
-         return prepare_integer<DepthwiseStep, DepthwiseU8S8>(q, kernels::select_dwconv_u8s8(q.isa));
-       },
+       [](const Query& q) { return is_integer_conv(q) && is_depthwise(q); }, prepare_depthwise_integer,
        kSlices},
-      {"conv_u8s8", LayoutNeed::nhwc, is_integer_conv,
-       [](const Query& q) { return prepare_integer<ConvStep, U8S8>(q, U8S8::select(q.isa)); }, kSlices},
+      {"conv_u8s8", LayoutNeed::nhwc, is_integer_conv, prepare_dense_integer, kSlices},
       {"depthwise_f32", LayoutNeed::nhwc, [](const Query& q) { return is_float_conv(q) && is_depthwise(q); },
        [](const Query& q) {
          return prepare_float<DepthwiseStep, DepthwiseF32>(q, kernels::select_dwconv_f32(q.isa));
