@@ -204,6 +204,14 @@ std::string reason_of(const std::string& last_line, int code) {
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
+// What there is to do: without the models that were not made, where the others are worth it.
+std::vector<std::string> arguments_of(const study::Cell& cell) {
+  std::vector<std::string> arguments = cell.arguments;
+  for (const std::string& file : cell.reads)
+    if (cell.takes_some && !fs::exists(file)) std::erase(arguments, file);
+  return arguments;
+}
+
 }  // namespace
 
 FolderLock::FolderLock(const fs::path& folder)
@@ -261,20 +269,24 @@ bool CellRunner::finished(const study::Cell& cell) const {
   check(version == eke::version(),
         "'{}' is a result of eke {}, and this is {}: give another --output, or remove it", path.string(),
         version, eke::version());
-  if (json.value("arguments", Json()) != Json(cell.arguments)) return false;
+  if (json.value("arguments", Json()) != Json(arguments_of(cell))) return false;
   return std::all_of(cell.reads.begin(), cell.reads.end(), [&](const std::string& file) {
     std::error_code error;
     const auto changed = fs::last_write_time(file, error);
-    return !error && changed <= fs::last_write_time(path);
+    return error ? cell.takes_some : changed <= fs::last_write_time(path);
   });
 }
 
 void CellRunner::run_cell(const study::Cell& cell) const {
-  for (const std::string& file : cell.reads)
-    if (!fs::exists(file)) return keep_failure(cell, fmt::format("'{}' was not made", file), kFailed);
+  const auto missing = std::find_if_not(cell.reads.begin(), cell.reads.end(),
+                                        [](const std::string& file) { return fs::exists(file); });
+  const bool none_is_there = std::none_of(cell.reads.begin(), cell.reads.end(),
+                                          [](const std::string& file) { return fs::exists(file); });
+  if (missing != cell.reads.end() && (none_is_there || !cell.takes_some))
+    return keep_failure(cell, fmt::format("'{}' was not made", *missing), kFailed);
   const fs::path out = folder_ / ".stdout";
   CellView view;
-  const Ended ended = run_eke(cell.arguments, out, view);
+  const Ended ended = run_eke(arguments_of(cell), out, view);
   throw_if_interrupted();
   Json result = Json::parse(read_file(out.string(), kMaxResultBytes), nullptr, false);
   std::error_code none;

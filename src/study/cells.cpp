@@ -109,6 +109,7 @@ class Maker {
       cell.arguments.push_back(variant.model);
       cell.reads.push_back(variant.model);
     }
+    cell.takes_some = true;
     append(cell.arguments,
            {"--engine", "trtexec", "--device", backend == kDla ? "dla" : "gpu", "--tensorrt", study_.tensorrt,
             "--batch", std::to_string(batch), "--runs", std::to_string(study_.runs), "--json"});
@@ -121,6 +122,7 @@ class Maker {
       cell.arguments.push_back(variant.model);
       cell.reads.push_back(variant.model);
     }
+    cell.takes_some = true;
     append(cell.arguments, {"--threads", std::to_string(threads), "--batch", std::to_string(batch), "--runs",
                             std::to_string(study_.runs), "--json"});
     // Layers are timed once.

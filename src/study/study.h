@@ -74,6 +74,7 @@ struct Cell {
   std::string network;                 // that it is about
   std::vector<std::string> arguments;  // of eke
   std::vector<std::string> reads;      // files that it depends on: a newer one makes the result stale
+  bool takes_some = false;             // where some of `reads` are missing, it does its work on the others
 };
 
 // All cells in an order that can be run; models are written into and read from `models`.

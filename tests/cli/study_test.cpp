@@ -106,6 +106,10 @@ TEST_F(StudyTest, ACellThatFailsSaysWhyAndTheOthersGoOn) {
   EXPECT_NE(result.out.find("nonsense"), std::string::npos);
   EXPECT_TRUE(fs::exists(folder_ / "out/net.nonsense.quantize.failed.json"));
   EXPECT_TRUE(fs::exists(folder_ / "out/net.mse.eval.json"));
+  // What was made is benchmarked.
+  const auto bench = nlohmann::json::parse(bytes_of("out/net.t1.b1.bench.json"));
+  EXPECT_EQ(bench["models"].size(), 2u);
+  EXPECT_NE(eke("study study.json -o out").err.find("4 of them finished before"), std::string::npos);
 }
 
 TEST_F(StudyTest, RefusesWhatItCannotTrust) {

@@ -51,7 +51,7 @@ class IntegerEpilogue {
 // Bias and slope of a float product, padded as kernels read them.
 struct FloatEpilogue {
   FloatEpilogue(const Query& query, std::int64_t channels, const op::Clamp& clamp);
-  LineVector<float> bias, slope;                  // slope is empty when there is none
+  LineVector<float> bias, slope;  // slope is empty when there is none
   float lo, hi;
 };
 
