@@ -18,10 +18,6 @@ set(avx2_tier -mavx2 -mfma -mf16c)
 set(avxvnni_tier ${avx2_tier} -mavxvnni)
 set(avx512vnni_tier ${avx2_tier} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
   -Wno-uninitialized -Wno-maybe-uninitialized)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # Variables joined before registers are given out: GCC 12 then stores the sums of a tile in each step of its loop.
-  list(APPEND avx512vnni_tier -fno-tree-coalesce-vars)
-endif()
 set(avx512bf16_tier ${avx512vnni_tier} -mavx512bf16)
 
 # Tiles take every register; scheduling before these are given out would spill some.
@@ -34,12 +30,19 @@ else()
   set(tiers avx2 avxvnni avx512vnni avx512bf16)
 endif()
 
+# Variables joined before registers are given out: GCC 12 then stores the sums of an integer tile in each step of its
+# loop. Of other families it does so where they are not joined.
+set(gemm_avx512vnni $<$<CXX_COMPILER_ID:GNU>:-fno-tree-coalesce-vars>)
+set(gemm_avx512bf16 ${gemm_avx512vnni})
+
 file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/*.cpp)
 foreach(source ${kernel_sources})
   get_filename_component(tier ${source} NAME_WE)
+  get_filename_component(family ${source} DIRECTORY)
+  get_filename_component(family ${family} NAME)
   if(tier STREQUAL "scalar")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${all_tiers}")
   elseif(tier IN_LIST tiers)
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${${tier}_tier};${vector_tiers};${all_tiers}")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${${tier}_tier};${${family}_${tier}};${vector_tiers};${all_tiers}")
   endif()
 endforeach()

@@ -131,8 +131,8 @@ struct U8S8 {
     const __mmask16 last = first_lanes(left < kNr ? left : kNr);
     std::uint8_t* out = static_cast<std::uint8_t*>(a.out) + i0 * a.out_stride + p0 * kNr;
     repeat<(kCount + 3) / 4>([&](auto quad) EKE_INLINE {
-      constexpr int v = quad * 4, kLast = kCount - 1;
-      constexpr auto capped = [](int i) { return i < kLast ? i : kLast; };
+      constexpr int v = quad * 4;
+      constexpr auto capped = [](int i) { return i < M * P ? i : M * P - 1; };
       const __m512i first = pack.words(value(Index<v>{}), value(Index<capped(v + 1)>{}));
       __m512i second = first;
       if constexpr (v + 2 < kCount) second = pack.words(value(Index<v + 2>{}), value(Index<capped(v + 3)>{}));
