@@ -107,6 +107,9 @@ against_ort() { # THREADS MODELS...
   echo
   fenced "$build/src/kernels_bench"
 
+  section "Waiting threads"
+  fenced "$build/src/base_bench"
+
   section "The sampler of the meters"
   echo "Recorded machines as files, sampled at the default rate: what that takes of one core, by its own account and by the kernel's."
   echo
