@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Training steps of eke against PyTorch on the CPU, in turn, as a line of JSON a case:
 
-  train_speed.py build/release/bin/eke --data IMAGES [--rounds N] [--threads N] [--cases a,b] [--python PYTHON]
+  train_speed.py build/release/bin/eke --data IMAGES [--rounds N] [--threads N] [--cases a,b] [--precision f32|bf16] [--python PYTHON]
 
 Cases, batches of 16: mobilenet_v2 (96x96), resnet18 (112x112), mobilenet_v1_025 (128x128), head (MobileNet v2 frozen, its head alone). Each round
 runs a process of either. PyTorch gets the allocator that it needs (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ at
 2000000000: half of its time goes into page faults without); its images lie ready in memory, while eke normalizes each batch
 from bytes on the way. `ratio` is PyTorch's time over eke's, of the medians over rounds of the median step; `least` the same
 of the shortest step of all. `memory` is eke's peak resident memory over PyTorch's. Of `head` eke computes features once, in
-int8, and the time is that of its pass over the images, without the calibration of the int8 network; PyTorch's is a step."""
+int8, and the time is that of its pass over the images, without the calibration of the int8 network; PyTorch's is a step.
+With --precision bf16 either multiplies in bfloat16 (PyTorch by autocast); `head` takes no part in that."""
 import argparse
 import json
 import os
@@ -48,7 +49,7 @@ def eke_round(args, folder, case, size):
         each = 1000 * (head["feature_seconds"] - head["calibration_seconds"]) / report["train_images"]
         return {"median": each * BATCH, "least": each * BATCH, "peak": peak}
     command += ["--from-scratch", "--epochs", "1", "--batch", str(BATCH), "--augment", "none", "--rate", "0.001",
-                "--warm-up", "0", "--meter", "none"]
+                "--warm-up", "0", "--meter", "none", "--precision", args.precision]
     text, peak = run(command)
     step = json.loads(text)["fine_tuning"]["step_ms"]
     return {"median": step["median"], "least": step["least"], "peak": peak}
@@ -59,7 +60,8 @@ def torch_round(args, case, size):
                  OMP_NUM_THREADS=str(args.threads))
     command = [args.python, os.path.join(HERE, "torch_train.py"), "--network", CASES[case][1], "--size", str(size),
                "--batch", str(BATCH), "--threads", str(args.threads), "--steps", str(args.steps)]
-    text, peak = run(command + (["--head-only"] if case == "head" else []), tuned)
+    command += ["--head-only"] if case == "head" else ["--bf16"] if args.precision == "bf16" else []
+    text, peak = run(command, tuned)
     step = json.loads(text)
     return {"median": step["median"], "least": step["least"], "peak": peak, "torch": step["torch"]}
 
@@ -71,6 +73,7 @@ def main():
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--steps", type=int, default=20, help="of PyTorch in a round")
     parser.add_argument("--python", default="/usr/bin/python3")
     args = parser.parse_args()
@@ -85,7 +88,7 @@ def main():
             least = lambda rounds: min(r["least"] for r in rounds)
             ratios = [b["median"] / a["median"] for a, b in zip(ours, theirs)]
             print(json.dumps({
-                "case": case, "size": size, "batch": BATCH, "threads": args.threads, "rounds": args.rounds,
+                "case": case, "size": size, "batch": BATCH, "precision": args.precision, "threads": args.threads, "rounds": args.rounds,
                 "eke_images_per_second": 1000 * BATCH / mid(ours, "median"),
                 "torch_images_per_second": 1000 * BATCH / mid(theirs, "median"),
                 "ratio": mid(theirs, "median") / mid(ours, "median"), "ratios": ratios,

@@ -34,7 +34,10 @@ struct TrainOptions {
   std::string head = "linear";  // or ridge, centroid, arcface: fitted to int8 features of the frozen network
   std::int64_t epochs = 0;      // then everything is trained for so many; 0: the head alone
   std::int64_t batch = 0;       // images a step; 0: 16 of up to 2,000 images, 32 of more
-  double rate = 0;              // the highest of SGD, falls as a cosine; 0: 0.05, or 0.0002 where `quantized`
+  // Of the factors of convolutions: "f32", or "bf16", which is faster where the processor has it. Sums, weights and what
+  // lies between layers are float32 in either case.
+  std::string precision = "f32";
+  double rate = 0;  // the highest of SGD, falls as a cosine; 0: 0.05, or 0.0002 where `quantized`
   std::string augmentation = "flip,crop,rotation=10,colour=0.2";  // or none
   std::uint64_t seed = 1;  // the same seed gives the same model, at any number of threads
 

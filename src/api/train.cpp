@@ -34,8 +34,17 @@ Preprocess preprocess_for(const Graph& graph, const TrainOptions& options) {
   return how;
 }
 
+Floats floats_of(const TrainOptions& options) {
+  check(options.precision == "f32" || options.precision == "bf16",
+        "TrainOptions::precision is '{}': use f32 or bf16", options.precision);
+  check(options.precision == "f32" || !options.quantized,
+        "TrainOptions::quantized computes in float32 what will be integers: leave precision at f32");
+  return options.precision == "bf16" ? Floats::bf16 : Floats::f32;
+}
+
 FineTuneOptions tuning_of(const TrainOptions& options) {
   FineTuneOptions tuning;
+  tuning.step.floats = floats_of(options);
   tuning.step.loss.label_smoothing = 0.1f;
   tuning.step.optimizer = {.kind = OptimizerKind::sgd, .nesterov = true, .weight_decay = 5e-4f};
   if (options.quantized) tuning.step.optimizer.clip_norm = kQuantAwareClip;
@@ -91,8 +100,8 @@ Graph train_float(Graph graph, const Work& work) {
   }
   if (options.epochs > 0) {
     bool stop = false;
-    FineTuned tuned = fine_tune(graph, work.train, work.validation, tuning_of(options), work.threads,
-                                hooks_of(options, stop));
+    FineTuned tuned = fine_tune(std::move(graph), work.train, work.validation, tuning_of(options),
+                                work.threads, hooks_of(options, stop));
     work.report.finished = !tuned.stopped;
     graph = std::move(tuned.graph);
   }

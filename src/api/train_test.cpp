@@ -95,6 +95,14 @@ TEST(Train, TheExampleOfThirtyLinesRuns) {
   EXPECT_EQ(eke::Model(options.output).labels(), (std::vector<std::string>{"left", "right"}));
   options.engine = "tpu";
   EXPECT_THROW(eke::train(pattern + "/mine.onnx", options), std::exception);
+  options.engine = "cpu";
+  options.precision = "bf16";
+  EXPECT_THROW(eke::train(pattern + "/mine.onnx", options), std::exception);  // int8 comes from float32
+  options.quantized = false;
+  options.output = pattern + "/bf16.onnx";
+  EXPECT_TRUE(eke::train(pattern + "/mine.onnx", options).finished);
+  options.precision = "fp16";
+  EXPECT_THROW(eke::train(pattern + "/mine.onnx", options), std::exception);
   fs::remove_all(pattern);
 }
 

@@ -159,6 +159,7 @@ Json tuning_json(const Result& r, const FineTuned& tuned) {
             {"best_epoch", tuned.best_epoch},
             {"resumed_at_step", tuned.resumed_at_step},
             {"stopped_early", tuned.stopped_early},
+            {"precision", r.options.tuning.precision},
             {"planned_bytes", tuned.planned_bytes},
             {"recomputed_share", tuned.recomputed_share}};
   if (!tuned.step_seconds.empty()) json["step_ms"] = step_json(tuned.step_seconds);
@@ -356,13 +357,12 @@ int train(const Options& options) {
 
   const bool keeps_head = options.from_scratch || options.model == "-" || options.tuning.quantized;
   if (!keeps_head) graph = fit_new_head(result, graph, train, validation, threads);
-  const Graph with_new_head = graph;
   Laps epochs(metering, "epoch");
   if (options.tuning.asked()) {
     if (result.head) graph = ready_to_tune(*result.head);
-    result.tuned = tune(graph, train, validation, options.tuning, static_cast<std::uint64_t>(options.seed),
-                        options.output, threads, epochs);
-    graph = result.tuned->graph;
+    result.tuned = tune(std::move(graph), train, validation, options.tuning,
+                        static_cast<std::uint64_t>(options.seed), options.output, threads, epochs);
+    graph = std::move(result.tuned->graph);
   }
   if (options.tuning.quantized) {
     check(validation != nullptr,
@@ -376,7 +376,7 @@ int train(const Options& options) {
     result.validated = result.tuned ? count_correct(graph, *validation, threads) : result.head_validated;
   }
   if (head_was_better(result)) {
-    graph = with_new_head;
+    graph = std::move(result.head->graph);
     result.tuned->best_epoch = 0;
     result.validated = result.head_validated;
   }
@@ -469,6 +469,7 @@ void add_train(App& app, Action& action) {
       "Examples:\n"
       "  eke train base.onnx --data faces/ -o mine.onnx\n"
       "  eke train face.onnx --data faces/ --head ridge --epochs 0 -o mine.onnx\n"
+      "  eke train base.onnx --data faces/ --precision bf16 -o mine.onnx\n"
       "  eke train mine.onnx --data faces/ --qat -o mine.int8.onnx\n"
       "  eke train fitted.onnx --data faces/ --qat --as dla-orin --tensorrt 8.6 -o mine.int8.onnx\n"
       "  eke new resnet8 --classes 10 | eke train --data fashion-mnist --epochs 15 -o fashion.onnx");

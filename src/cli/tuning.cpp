@@ -78,6 +78,7 @@ FineTuneOptions fine_tune_options(const Graph& graph, const TuningOptions& optio
   result.step.batch_norm = options.freeze_statistics ? BatchNormMode::frozen : BatchNormMode::batch;
   result.step.ema_decay = static_cast<float>(options.average);
   result.step.memory_bytes = memory_bytes(options.memory);
+  result.step.floats = options.precision == "bf16" ? Floats::bf16 : Floats::f32;
   result.epochs = options.epoch_count();
   result.decay = parse_decay(options.schedule);
   result.rate = options.rate > 0 ? options.rate : usual_rate(options);
@@ -167,6 +168,10 @@ void declare_tuning(App& app, TuningOptions& options) {
   app.add_flag("--freeze-statistics", options.freeze_statistics,
                "keep the running statistics of BatchNormalization")
       ->group(group);
+  add("--precision", options.precision,
+      "factors of convolutions: f32, or bf16 with sums, weights and normalizations in float32")
+      ->type_name("f32|bf16")
+      ->check(one_of({"f32", "bf16"}));
   app.add_option("--memory", options.memory, "fit the step into this, by computing again, as 64MB")
       ->group(group)
       ->type_name("SIZE");
@@ -176,6 +181,10 @@ void declare_tuning(App& app, TuningOptions& options) {
 }
 
 void check_tuning(const TuningOptions& options) {
+  if (options.precision == "bf16" && !options.asked())
+    throw UsageError(options.quantized
+                         ? "--qat computes in float32 what will be integers: leave out --precision bf16"
+                         : "--precision bf16 is of fine-tuning: give it --epochs, or leave it out");
   if (options.quantized) {
     if (options.epoch_count() == 0)
       throw UsageError("--qat with --epochs 0 trains nothing: use eke quantize");
@@ -248,12 +257,12 @@ void throw_if_stopped(const FineTuned& tuned, const std::string& output) {
 
 }  // namespace
 
-FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+FineTuned tune(Graph graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
                const Threads& threads, Laps& epochs) {
   TrainProgress progress(validation ? validation->size() : 0);
-  FineTuned tuned = fine_tune(graph, train, validation, fine_tune_options(graph, options, seed, output),
-                              threads, hooks_for(progress, epochs));
+  const FineTuneOptions how = fine_tune_options(graph, options, seed, output);
+  FineTuned tuned = fine_tune(std::move(graph), train, validation, how, threads, hooks_for(progress, epochs));
   throw_if_stopped(tuned, output);
   return tuned;
 }

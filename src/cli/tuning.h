@@ -22,7 +22,7 @@ struct TuningOptions {
   std::string freeze = "none", unfreeze_from;
   std::string augmentation = "flip,crop,rotation=10,colour=0.2";
   bool balance = false;
-  std::string optimizer = "sgd", schedule = "cosine", memory;
+  std::string optimizer = "sgd", schedule = "cosine", memory, precision = "f32";
   double rate = 0, backbone_rate = 1, warm_up = 1, weight_decay = 5e-4, smoothing = 0.1, average = 0;
   bool freeze_statistics = false, resume = false;
   double checkpoint_seconds = 120;
@@ -44,7 +44,7 @@ void check_tuning(const TuningOptions& options);
 std::string checkpoint_path(const std::string& output);
 
 // Trains `graph`, an epoch a lap; after Ctrl-C it leaves a checkpoint and throws Interrupted.
-FineTuned tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+FineTuned tune(Graph graph, const FittedImages& train, const FittedImages* validation,
                const TuningOptions& options, std::uint64_t seed, const std::string& output,
                const Threads& threads, Laps& epochs);
 

@@ -29,7 +29,8 @@ std::uint64_t graph_hash(const Graph& graph) { return hash_bytes(to_text(graph, 
 // Everything that decides the bits of the result, a line each.
 std::string settings_text(const FineTuneOptions& o, std::int64_t batch, std::uint64_t images) {
   const StepOptions& s = o.step;
-  std::string text = fmt::format(
+  std::string text = fmt::format("precision {}\n", s.floats == Floats::bf16 ? "bf16" : "f32");
+  text += fmt::format(
       "epochs {}\nbatch {}\nrate {}\nschedule {}\nwarm-up {}\naugmentation {}\nbalance {}\nseed {}\npatience "
       "{}\n"
       "images {:016x}\n",
@@ -99,10 +100,9 @@ class Teacher {
 
 class Loop {
  public:
-  Loop(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+  Loop(Graph&& graph, const FittedImages& train, const FittedImages* validation,
        const FineTuneOptions& options, const Threads& threads, const FineTuneHooks& hooks)
-      : start_(graph),
-        train_(train),
+      : train_(train),
         validation_(validation),
         options_(options),
         threads_(threads),
@@ -129,6 +129,7 @@ class Loop {
     check(logits[logits.rank() - 1] >= classes,
           "the network tells {} classes apart and the images have {}: give it a new head",
           logits[logits.rank() - 1], classes);
+    graph = {};
   }
 
   FineTuned run() {
@@ -270,21 +271,21 @@ class Loop {
     saved_ = Clock::now();
   }
 
-  // The constants of the best epoch's graph that are not those of the network at the start.
+  // The constants of the best epoch's graph that learn.
   std::vector<std::pair<std::string, const Tensor*>> learned_by_best() const {
     std::vector<std::pair<std::string, const Tensor*>> learned;
     for (std::size_t v = 0; best_ && v < best_->values.size(); ++v) {
       const Value& value = best_->values[v];
-      if (value.constant && value.constant != start_.values[v].constant)
+      if (value.constant && value.constant != step_.network().values[v].constant)
         learned.emplace_back(value.name, value.constant.get());
     }
     return learned;
   }
 
   void restore_best(const std::string& name, const Tensor& tensor) {
-    if (!best_) best_ = start_;
+    if (!best_) best_ = step_.network();
     const ValueId id = find_value(*best_, name);
-    check(id != kNoValue && best_->constant(id) != nullptr && best_->constant(id)->type() == tensor.type(),
+    check(id != kNoValue && (*best_)[id].type == tensor.type(),
           "'{}' of the best epoch is no parameter of the network", name);
     (*best_)[id].constant = std::make_shared<const Tensor>(tensor);
   }
@@ -328,7 +329,6 @@ class Loop {
     result_.resumed_at_step = at_.epoch * batches_ + at_.batch;
   }
 
-  const Graph& start_;
   const FittedImages& train_;
   const FittedImages* validation_;
   const FineTuneOptions& options_;
@@ -355,7 +355,7 @@ std::int64_t usual_batch(std::size_t images) noexcept {
   return images <= kSmallSet ? 16 : 32;
 }
 
-FineTuned fine_tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+FineTuned fine_tune(Graph graph, const FittedImages& train, const FittedImages* validation,
                     const FineTuneOptions& options, const Threads& threads, const FineTuneHooks& hooks) {
   check(options.epochs > 0 && options.rate > 0 && options.step.batch >= 0,
         "{} epochs of batches of {} at a rate of {}: none may be below 0, and a training needs epochs and a "
@@ -365,7 +365,8 @@ FineTuned fine_tune(const Graph& graph, const FittedImages& train, const FittedI
         "the loop trains classifiers by their cross-entropy");
   check(options.teacher.has_value() == (options.step.loss.distill_weight > 0),
         "distillation needs a teacher and a weight above 0");
-  return Loop(graph, train, validation, options, threads, hooks).run();
+  Loop loop(std::move(graph), train, validation, options, threads, hooks);
+  return loop.run();
 }
 
 }  // namespace eke

@@ -72,10 +72,10 @@ struct FineTuned {
   bool stopped_early = false;  // by patience
 };
 
-// `graph` is a portable classifier of images as `train` are preprocessed; `validation` may be null. Throws an Error when
+// `graph` is a portable classifier of images as `train` are preprocessed (moved from, it needs no memory of its own); `validation` may be null. Throws an Error when
 // the loss is not finite (it names the step and the first parameter that is not; the checkpoint stays at the last good
 // state), when a checkpoint does not fit, and as TrainStep does.
-FineTuned fine_tune(const Graph& graph, const FittedImages& train, const FittedImages* validation,
+FineTuned fine_tune(Graph graph, const FittedImages& train, const FittedImages* validation,
                     const FineTuneOptions& options, const Threads& threads, const FineTuneHooks& hooks = {});
 
 }  // namespace eke

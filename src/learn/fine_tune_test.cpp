@@ -138,6 +138,20 @@ TEST_F(FineTune, RefusesTheCheckpointOfOtherSettings) {
   }
 }
 
+TEST_F(FineTune, RefusesTheCheckpointOfAnotherPrecision) {
+  FineTuneOptions options = options_for(halves_.path("c"));
+  options.step.floats = Floats::bf16;
+  fine_tune(network(), images_, &images_, options, threads_, {.should_stop = [] { return true; }});
+  options.resume = true;
+  options.step.floats = Floats::f32;
+  try {
+    fine_tune(network(), images_, &images_, options, threads_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'precision bf16' then, 'precision f32' now"));
+  }
+}
+
 TEST_F(FineTune, DivergenceNamesTheStepAndKeepsTheCheckpoint) {
   FineTuneOptions options = options_for(halves_.path("c"));
   options.rate = 1e30;

@@ -47,9 +47,10 @@ bool is_finite(const Tensor& tensor) {
 struct Compiled {
   Compiled(StepGraph made, const StepOptions& options, const Threads& threads)
       : step(std::move(made)),
-        plan(compile(
-            step.graph,
-            {.isa = options.isa, .reference_only = options.reference_only, .states = plan_states(step)})),
+        plan(compile(step.graph, {.isa = options.isa,
+                                  .reference_only = options.reference_only,
+                                  .states = plan_states(step),
+                                  .floats = options.floats})),
         scratch(plan, threads) {}
   std::size_t bytes() const noexcept { return scratch.bytes() + plan.weight_bytes(); }
 
@@ -92,8 +93,11 @@ struct TrainStep::Impl {
         image_type(plan.input_types()[0]),
         label_type(plan.input_types()[1]),
         output(plan.output_types()[1]) {
-    for (std::size_t i = 0; i < step.states.size(); ++i)
+    for (std::size_t i = 0; i < step.states.size(); ++i) {
       write(i, std::exchange(step.states[i].initial, Tensor()));
+      const ValueId id = find_value(network, step.states[i].parameter);
+      if (id != kNoValue) network[id].constant = nullptr;
+    }
   }
 
   const Type& type_of(std::size_t i) const { return step.graph[step.states[i].in].type; }
@@ -147,6 +151,7 @@ double TrainStep::recomputed_share() const noexcept { return impl_->step.recompu
 const Plan& TrainStep::plan() const noexcept { return impl_->plan; }
 const Tensor& TrainStep::output() const noexcept { return impl_->output; }
 std::int64_t TrainStep::steps_run() const noexcept { return impl_->steps; }
+const Graph& TrainStep::network() const noexcept { return impl_->network; }
 
 StepResult TrainStep::run(const TensorView& images, const TensorView& labels, float lr,
                           const TensorView& teacher) {

@@ -83,6 +83,9 @@ struct StepOptions {
   std::optional<Shape> image = {};  // of one image, [C, H, W], where the graph leaves it open
   BatchNormMode batch_norm = BatchNormMode::batch;
   float ema_decay = 0;  // above 0: keeps an exponential moving average of what is trained
+  // bf16: convolutions that are not depthwise, and their gradients, take factors rounded to bfloat16. Sums, parameters,
+  // statistics and all tensors between layers are float32.
+  Floats floats = Floats::f32;
   // What planned_bytes() may be; 0: no limit. To fit, parts of the forward pass are computed again in the backward pass.
   std::size_t memory_bytes = 0;
   std::optional<Isa> isa = {};
@@ -133,6 +136,8 @@ class TrainStep {
   // Throws a UsageError that names what is missing, unknown or of another shape; then nothing has changed.
   void set_state(const std::vector<NamedTensor>& state);
 
+  // The graph given at first without the constants that learn: their memory is free once the caller's graph is gone.
+  const Graph& network() const noexcept;
   // The graph given at first with the trained parameters (or their averages) and running statistics.
   Graph trained_graph(bool averaged = false) const;
 

@@ -58,6 +58,9 @@ TEST_F(TrainTest, FineTunesAndTrainsFromScratch) {
   const nlohmann::json scratch = json(command + " --from-scratch --rate 0.001");
   EXPECT_FALSE(scratch.contains("head"));
   EXPECT_EQ(scratch["fine_tuning"]["epochs"].size(), 3u);
+  EXPECT_EQ(scratch["fine_tuning"]["precision"], "f32");
+  EXPECT_EQ(json(command + " --precision bf16")["fine_tuning"]["precision"], "bf16");
+  EXPECT_EQ(json("eval mine.onnx --data data --json")["top1"]["accuracy"], 1.0);
 }
 
 TEST_F(TrainTest, QuantizationAwareTrainingEndsInIntegers) {
@@ -106,6 +109,8 @@ TEST_F(TrainTest, SaysWhatIsWrong) {
       {"train net.onnx --data data -o mine.onnx --qat --epochs 0", 2, {"eke quantize"}},
       {"train net.onnx --data data -o mine.onnx --qat --calibrator best", 2, {"min-max"}},
       {"train net.onnx --data data -o mine.onnx --as dla-orin", 2, {"--qat"}},
+      {"train net.onnx --data data -o mine.onnx --qat --precision bf16", 2, {"--precision bf16", "float32"}},
+      {"train net.onnx --data data -o mine.onnx --epochs 0 --precision bf16", 2, {"--epochs"}},
       {"train net.onnx --data data -o mine.onnx --qat --tensorrt 8.6", 2, {"--as"}},
       {"train net.onnx --data data -o mine.onnx --qat --as dla-orin --tensorrt 9.9", 2, {"9.9"}},
   };

@@ -38,5 +38,16 @@ void round_bf16_avx512bf16(const float* x, std::ptrdiff_t count, std::uint16_t* 
   round_bf16(x + i, count - i, out + i);
 }
 
+void pair_rows_bf16_avx512bf16(const PairRowsArgs& a) noexcept {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                           21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                           11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i order = _mm512_load_si512(kOrder);
+  for_pairs(a, [order](const float* first, const float* second, std::uint16_t* out) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(second), _mm512_loadu_ps(first));
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(order, __builtin_bit_cast(__m512i, both)));
+  });
+}
+
 }  // namespace eke::kernels
 #endif

@@ -214,6 +214,7 @@ void gemm_bf16_6x16c2_avx512vnni(const GemmBf16Args& a) noexcept { run_narrow<6>
 void round_bf16_avx512vnni(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
   round_bf16(x, count, out);
 }
+void pair_rows_bf16_avx512vnni(const PairRowsArgs& a) noexcept { pair_rows_bf16(a); }
 
 }  // namespace eke::kernels
 #endif

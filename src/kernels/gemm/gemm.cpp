@@ -7,9 +7,10 @@ namespace eke::kernels {
 
 #define EKE_GEMM_U8S8(name, isa, ...) void name(const GemmU8S8Args&) noexcept;
 #define EKE_GEMM_F32(name, isa, mr, nr) void name(const GemmF32Args&) noexcept;
-#define EKE_GEMM_BF16(name, round, isa, mr, nr) \
-  void name(const GemmBf16Args&) noexcept;      \
-  void round(const float*, std::ptrdiff_t, std::uint16_t*) noexcept;
+#define EKE_GEMM_BF16(name, round, pair_rows, isa, mr, nr)           \
+  void name(const GemmBf16Args&) noexcept;                           \
+  void round(const float*, std::ptrdiff_t, std::uint16_t*) noexcept; \
+  void pair_rows(const PairRowsArgs&) noexcept;
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
 #undef EKE_GEMM_F32
@@ -40,7 +41,7 @@ constexpr GemmF32Kernel kF32[] = {
 constexpr GemmBf16Kernel kBf16[] = {
 #define EKE_GEMM_U8S8(...)
 #define EKE_GEMM_F32(...)
-#define EKE_GEMM_BF16(name, round, isa, mr, nr) {#name, Isa::isa, name, round, mr, nr},
+#define EKE_GEMM_BF16(name, round, pair_rows, isa, mr, nr) {#name, Isa::isa, name, round, pair_rows, mr, nr},
 #include "kernels/gemm/kernels.inc"
 #undef EKE_GEMM_U8S8
 #undef EKE_GEMM_F32

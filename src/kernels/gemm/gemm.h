@@ -63,4 +63,16 @@ using GemmBf16Fn = void (*)(const GemmBf16Args&) noexcept;
 // To bfloat16: to the nearest, ties to even; subnormal numbers to zero, NaN to a quiet NaN.
 using RoundBf16Fn = void (*)(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept;
 
+// Rows of float32 as packed weights of a product whose sum goes over the rows: value i of pair p of column j, at
+// out[((j / 16 * pairs + p) * 16 + j % 16) * 2 + i], is rows[2p + i][offset + j] in bfloat16, zero where there is no such
+// row. Columns from n to a multiple of 16 are undefined. Rows are readable for kSlackBytes past their n values.
+struct PairRowsArgs {
+  const float* const* rows = nullptr;
+  std::ptrdiff_t row_stride = 1;  // pointers from one row to the next
+  std::ptrdiff_t offset = 0;
+  int count = 0, n = 0;          // rows and columns, each at least 1
+  std::uint16_t* out = nullptr;  // (count + 1) / 2 pairs
+};
+using PairRowsFn = void (*)(const PairRowsArgs&) noexcept;
+
 }  // namespace eke::kernels

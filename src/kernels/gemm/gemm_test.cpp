@@ -241,6 +241,27 @@ TEST_P(GemmBf16, RoundsToNearestEven) {
   EXPECT_EQ(rounded & 0x7fff, 0x7fc0);
 }
 
+TEST_P(GemmBf16, PairsRowsAsTheOracleDoes) {
+  for (const int count : {1, 2, 7, 64})
+    for (const int n : {1, 15, 16, 17, 48, 70}) {
+      const int stride = uniform(1, 3), offset = uniform(0, 5), pairs = (count + 1) / 2;
+      const auto width = static_cast<std::size_t>(n + offset);
+      Buffer<float> x(width * static_cast<std::size_t>(count), [&] { return real(-2, 2); });
+      std::vector<const float*> rows(static_cast<std::size_t>(count * stride));
+      for (int i = 0; i < count; ++i)
+        rows[static_cast<std::size_t>(i * stride)] = x.data() + static_cast<std::size_t>(i) * width;
+      const auto size = static_cast<std::size_t>((n + 15) / 16 * pairs * 32);
+      Buffer<std::uint16_t> got(size), want(size);
+      GetParam().pair_rows({rows.data(), stride, offset, count, n, got.data()});
+      gemm_bf16_kernels().back().pair_rows({rows.data(), stride, offset, count, n, want.data()});
+      for (int j = 0; j < n; ++j)
+        for (int i = 0; i < 2 * pairs; ++i) {
+          const auto at = static_cast<std::size_t>(((j / 16 * pairs + i / 2) * 16 + j % 16) * 2 + i % 2);
+          ASSERT_EQ(got[at], want[at]) << count << " rows, column " << j << " of " << n << ", row " << i;
+        }
+    }
+}
+
 EKE_TEST_ROWS(GemmBf16, gemm_bf16_kernels());
 
 }  // namespace

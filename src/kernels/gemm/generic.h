@@ -108,17 +108,39 @@ struct Real {
   }
 };
 
-// A bfloat16, by arithmetic that compilers make vectors of.
-inline std::uint16_t rounded_bf16(float x) noexcept {
+// A bfloat16 in the upper half, by arithmetic that compilers make vectors of.
+inline std::uint32_t rounded_bf16(float x) noexcept {
   const auto bits = __builtin_bit_cast(std::uint32_t, x);
   const std::uint32_t magnitude = bits & 0x7fffffffu, sign = bits & 0x80000000u;
   std::uint32_t result = bits + 0x7fffu + (bits >> 16 & 1u);
   result = magnitude > 0x7f800000u ? bits | 0x400000u : result;
-  result = magnitude < 0x00800000u ? sign : result;
-  return static_cast<std::uint16_t>(result >> 16);
+  return magnitude < 0x00800000u ? sign : result;
 }
 [[maybe_unused]] void round_bf16(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
-  for (std::ptrdiff_t i = 0; i < count; ++i) out[i] = rounded_bf16(x[i]);
+  for (std::ptrdiff_t i = 0; i < count; ++i) out[i] = static_cast<std::uint16_t>(rounded_bf16(x[i]) >> 16);
+}
+
+// Calls pair(first, second, out) for each sixteen columns of two rows.
+template <class Pair>
+inline void for_pairs(const PairRowsArgs& a, Pair&& pair) noexcept {
+  static constexpr float kZeros[kNr] = {};
+  const std::ptrdiff_t panel = std::ptrdiff_t{(a.count + 1) / 2} * 2 * kNr;
+  std::uint16_t* out = a.out;
+  for (int i = 0; i < a.count; i += 2, out += 2 * kNr) {
+    const float* first = a.rows[i * a.row_stride] + a.offset;
+    const float* second = i + 1 < a.count ? a.rows[(i + 1) * a.row_stride] + a.offset : nullptr;
+    std::uint16_t* to = out;
+    for (int j = 0; j < a.n; j += kNr, to += panel) pair(first + j, second ? second + j : kZeros, to);
+  }
+}
+
+[[maybe_unused]] void pair_rows_bf16(const PairRowsArgs& a) noexcept {
+  for_pairs(a, [](const float* first, const float* second, std::uint16_t* out) {
+    std::uint32_t words[kNr];
+    for (int j = 0; j < kNr; ++j)
+      words[j] = rounded_bf16(first[j]) >> 16 | (rounded_bf16(second[j]) & 0xffff0000u);
+    __builtin_memcpy(out, words, sizeof words);
+  });
 }
 
 // Calls tile<M, P> for a runtime m in 1..M.

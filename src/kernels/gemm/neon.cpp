@@ -231,6 +231,7 @@ void gemm_bf16_4x16c2_neon(const GemmBf16Args& a) noexcept { run_narrow<4>(Real<
 void round_bf16_neon(const float* x, std::ptrdiff_t count, std::uint16_t* out) noexcept {
   round_bf16(x, count, out);
 }
+void pair_rows_bf16_neon(const PairRowsArgs& a) noexcept { pair_rows_bf16(a); }
 
 }  // namespace eke::kernels
 #endif

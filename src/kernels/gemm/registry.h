@@ -35,6 +35,7 @@ struct GemmBf16Kernel {
   Isa isa;
   GemmBf16Fn run;
   RoundBf16Fn round;
+  PairRowsFn pair_rows;
   int mr, nr;
 };
 

@@ -73,4 +73,14 @@ void round_bf16_scalar(const float* x, std::ptrdiff_t count, std::uint16_t* out)
   }
 }
 
+void pair_rows_bf16_scalar(const PairRowsArgs& a) noexcept {
+  const std::ptrdiff_t pairs = (a.count + 1) / 2;
+  for (std::ptrdiff_t i = 0; i < 2 * pairs; ++i)
+    for (std::ptrdiff_t j = 0; j < a.n; ++j) {
+      std::uint16_t* out = a.out + ((j / 16 * pairs + i / 2) * 16 + j % 16) * 2 + i % 2;
+      *out = 0;
+      if (i < a.count) round_bf16_scalar(a.rows[i * a.row_stride] + a.offset + j, 1, out);
+    }
+}
+
 }  // namespace eke::kernels

@@ -28,6 +28,96 @@ inline void backward(const F16 (&m)[6], F16 (&s)[4]) noexcept {
   s[3] = fma(set(8.0f), difference2, difference) + m[5];
 }
 
+// G g for three values.
+inline void spread(const F16 (&g)[3], F16 (&t)[6]) noexcept {
+  const F16 sum = g[0] + g[2], wide = fma(set(4.0f), g[2], g[0]) * set(1.0f / 24),
+            half = g[1] * set(1.0f / 12);
+  const F16 sixth = set(-1.0f / 6);
+  t[0] = g[0] * set(0.25f);
+  t[1] = (sum + g[1]) * sixth;
+  t[2] = (sum - g[1]) * sixth;
+  t[3] = wide + half;
+  t[4] = wide - half;
+  t[5] = g[2];
+}
+
+inline void winograd_filter(const WinogradFilterArgs& a) noexcept {
+  for (int c = 0; c < a.channels; c += 16) {
+    F16 columns[3][6];  // [column][place]
+    for (int j = 0; j < 3; ++j) {
+      F16 g[3];
+      for (int i = 0; i < 3; ++i) {
+        const int t = i * 3 + j;
+        g[i] = load(a.taps + (a.turned ? 8 - t : t) * a.tap + c);
+      }
+      spread(g, columns[j]);
+    }
+    for (int i = 0; i < 6; ++i) {
+      F16 g[3], t[6];
+      for (int j = 0; j < 3; ++j) g[j] = columns[j][i];
+      spread(g, t);
+      for (int j = 0; j < 6; ++j) store(a.out + (i * 6 + j) * a.plane + c, t[j]);
+    }
+  }
+}
+
+// A y for four values.
+inline void extend(const F16 (&y)[4], F16 (&m)[6]) noexcept {
+  const F16 even = y[0] + y[2], odd = y[1] + y[3];
+  const F16 even2 = fma(set(4.0f), y[2], y[0]), odd2 = set(2.0f) * fma(set(4.0f), y[3], y[1]);
+  m[0] = y[0];
+  m[1] = even + odd;
+  m[2] = even - odd;
+  m[3] = even2 + odd2;
+  m[4] = even2 - odd2;
+  m[5] = y[3];
+}
+
+// G^T u for six values.
+inline void gather(const F16 (&u)[6], F16 (&w)[3]) noexcept {
+  const F16 sixth = set(1.0f / 6);
+  const F16 sum = (u[1] + u[2]) * sixth, difference = (u[2] - u[1]) * sixth;
+  const F16 sum2 = u[3] + u[4], difference2 = u[3] - u[4];
+  w[0] = fma(set(0.25f), u[0], fma(set(1.0f / 24), sum2, neg(sum)));
+  w[1] = fma(set(1.0f / 12), difference2, difference);
+  w[2] = fma(sixth, sum2, u[5] - sum);
+}
+
+inline void winograd_gradient(const WinogradInputArgs& a) noexcept {
+  for (int c = 0; c < a.channels; c += 16) {
+    F16 columns[4][6];  // [column][place]
+    for (int j = 0; j < 4; ++j) {
+      F16 y[4];
+      for (int i = 0; i < 4; ++i) y[i] = load(a.rows[i * 4 + j] + c);
+      extend(y, columns[j]);
+    }
+    for (int i = 0; i < 6; ++i) {
+      F16 y[4], m[6];
+      for (int j = 0; j < 4; ++j) y[j] = columns[j][i];
+      extend(y, m);
+      for (int j = 0; j < 6; ++j) store(a.out + (i * 6 + j) * a.plane + c / 16 * a.block, m[j]);
+    }
+  }
+}
+
+inline void winograd_taps(const WinogradTapsArgs& a) noexcept {
+  for (int c = 0; c < a.channels; c += 16) {
+    const int count = at_most_16(a.channels - c);
+    F16 columns[6][3];  // [column][tap]
+    for (int j = 0; j < 6; ++j) {
+      F16 u[6];
+      for (int i = 0; i < 6; ++i) u[i] = load(a.in + (i * 6 + j) * a.plane + c);
+      gather(u, columns[j]);
+    }
+    for (int i = 0; i < 3; ++i) {
+      F16 u[6], w[3];
+      for (int j = 0; j < 6; ++j) u[j] = columns[j][i];
+      gather(u, w);
+      for (int j = 0; j < 3; ++j) store(a.taps + (i * 3 + j) * a.tap + c, w[j], count);
+    }
+  }
+}
+
 inline void winograd_input(const WinogradInputArgs& a) noexcept {
   for (int c = 0; c < a.channels; c += 16) {
     F16 columns[6][6];  // [column][place]
@@ -40,7 +130,7 @@ inline void winograd_input(const WinogradInputArgs& a) noexcept {
       F16 d[6], t[6];
       for (int j = 0; j < 6; ++j) d[j] = columns[j][i];
       forward(d, t);
-      for (int j = 0; j < 6; ++j) store(a.out + (i * 6 + j) * a.plane + c, t[j]);
+      for (int j = 0; j < 6; ++j) store(a.out + (i * 6 + j) * a.plane + c / 16 * a.block, t[j]);
     }
   }
 }

@@ -14,6 +14,9 @@ struct WinogradKernel {
   Isa isa;
   WinogradInputFn input;
   WinogradOutputFn output;
+  WinogradFilterFn filter;
+  WinogradGradientFn gradient;
+  WinogradTapsFn taps;
 };
 
 // Best first; the last is scalar.

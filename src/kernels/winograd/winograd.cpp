@@ -2,16 +2,23 @@
 
 namespace eke::kernels {
 
-#define EKE_WINOGRAD(isa)                                       \
-  void winograd_input_##isa(const WinogradInputArgs&) noexcept; \
-  void winograd_output_##isa(const WinogradOutputArgs&) noexcept;
+#define EKE_WINOGRAD(isa)                                          \
+  void winograd_input_##isa(const WinogradInputArgs&) noexcept;    \
+  void winograd_output_##isa(const WinogradOutputArgs&) noexcept;  \
+  void winograd_filter_##isa(const WinogradFilterArgs&) noexcept;  \
+  void winograd_gradient_##isa(const WinogradInputArgs&) noexcept; \
+  void winograd_taps_##isa(const WinogradTapsArgs&) noexcept;
 #include "kernels/winograd/kernels.inc"
 #undef EKE_WINOGRAD
 
 namespace {
 
 constexpr WinogradKernel kF32[] = {
-#define EKE_WINOGRAD(isa) {"winograd_f32_" #isa, Isa::isa, winograd_input_##isa, winograd_output_##isa},
+#define EKE_WINOGRAD(isa)                          \
+  {"winograd_f32_" #isa,  Isa::isa,                \
+   winograd_input_##isa,  winograd_output_##isa,   \
+   winograd_filter_##isa, winograd_gradient_##isa, \
+   winograd_taps_##isa},
 #include "kernels/winograd/kernels.inc"
 #undef EKE_WINOGRAD
 };

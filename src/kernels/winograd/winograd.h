@@ -12,13 +12,14 @@ namespace eke::kernels {
 
 inline constexpr int kWinogradPlaces = 36;  // of a transformed tile, 6 x 6
 
-// out[p * plane + c] = (B^T d B)[p] of the 6 x 6 pixels at `rows`, which are readable for kSlackBytes past their channels; up
+// out[p * plane + c / 16 * block + c % 16] = (B^T d B)[p] of the 6 x 6 pixels at `rows`, which are readable for kSlackBytes past their channels; up
 // to 16 channels are written at a time.
 struct WinogradInputArgs {
   const float* const* rows = nullptr;  // [36]
   int channels = 0;
   float* out = nullptr;
-  std::ptrdiff_t plane = 0;  // floats from one place to the next
+  std::ptrdiff_t plane = 0;   // floats from one place to the next
+  std::ptrdiff_t block = 16;  // floats from sixteen channels to the next
 };
 using WinogradInputFn = void (*)(const WinogradInputArgs&) noexcept;
 
@@ -37,6 +38,33 @@ struct WinogradOutputArgs {
   float lo = -__builtin_inff(), hi = __builtin_inff();
 };
 using WinogradOutputFn = void (*)(const WinogradOutputArgs&) noexcept;
+
+// out[p * plane + c] = (G g G^T)[p] of the 3 x 3 taps of one filter, channels innermost, up to 16 of them written at a time;
+// `turned`: of the taps in reverse order, which is the filter of the gradient of the input. In float32: winograd_weights
+// rounds once instead.
+struct WinogradFilterArgs {
+  const float* taps = nullptr;  // readable for kSlackBytes past the channels
+  std::ptrdiff_t tap = 0;       // floats from one tap to the next
+  int channels = 0;
+  bool turned = false;
+  float* out = nullptr;
+  std::ptrdiff_t plane = 0;  // floats
+};
+using WinogradFilterFn = void (*)(const WinogradFilterArgs&) noexcept;
+
+// The same by (A dy A^T)[p] of the 4 x 4 gradients at `rows` [16], as WinogradInputArgs; the gradient of a filter is
+// G^T (sum over tiles of that times B^T d B, place by place) G, the adjoint of the forward pass.
+using WinogradGradientFn = WinogradInputFn;
+
+// taps[t * tap + c] = (G^T u G)[t] of the 36 places of u.
+struct WinogradTapsArgs {
+  const float* in = nullptr;  // [36][plane], readable in vectors of 16
+  std::ptrdiff_t plane = 0;   // floats
+  int channels = 0;
+  float* taps = nullptr;
+  std::ptrdiff_t tap = 0;  // floats
+};
+using WinogradTapsFn = void (*)(const WinogradTapsArgs&) noexcept;
 
 // The 36 values of a filter g [3][3]: G g G^T, place by place.
 void winograd_weights(const float* g, float (&u)[kWinogradPlaces]) noexcept;

@@ -67,6 +67,83 @@ TEST_P(Winograd, OutputEqualsOracle) {
   }
 }
 
+// 2e-7 of the largest weight: two roundings a stage, on the way to sums of nine.
+TEST_P(Winograd, FiltersEqualTheOracleAndTheTransformInDouble) {
+  for (int channels = 1; channels <= 70; ++channels)
+    for (const bool turned : {false, true}) {
+      const std::size_t plane = padded(channels), tap = static_cast<std::size_t>(channels) + 3;
+      Buffer<float> taps(9 * tap, [&] { return real(-1, 1); });
+      const auto run = [&](const WinogradKernel& kernel) {
+        Buffer<float> out(kPlaces * plane);
+        kernel.filter({taps.data(), static_cast<std::ptrdiff_t>(tap), channels, turned, out.data(),
+                       static_cast<std::ptrdiff_t>(plane)});
+        return out;
+      };
+      Buffer<float> ours = run(GetParam()), oracle = run(winograd_kernels().back());
+      for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+        float g[9], want[kWinogradPlaces];
+        for (std::size_t t = 0; t < 9; ++t) g[t] = taps[(turned ? 8 - t : t) * tap + c];
+        winograd_weights(g, want);
+        for (std::size_t p = 0; p < kPlaces; ++p) {
+          ASSERT_EQ(ours[p * plane + c], oracle[p * plane + c]) << channels << " channels";
+          ASSERT_NEAR(ours[p * plane + c], want[p], 2e-7) << channels << " channels, place " << p;
+        }
+      }
+    }
+}
+
+TEST_P(Winograd, GradientsEqualTheOracle) {
+  for (int channels = 1; channels <= 70; ++channels) {
+    const std::size_t plane = padded(channels), width = static_cast<std::size_t>(channels);
+    const auto value = [&] { return real(-1, 1); };
+    Buffer<float> tile(16 * width, value), places(kPlaces * plane, value);
+    std::vector<const float*> rows;
+    for (std::size_t p = 0; p < 16; ++p) rows.push_back(tile.data() + p * width);
+    const auto run = [&](const WinogradKernel& kernel) {
+      Buffer<float> spread(kPlaces * plane), taps(9 * width);
+      kernel.gradient({rows.data(), channels, spread.data(), static_cast<std::ptrdiff_t>(plane)});
+      kernel.taps({places.data(), static_cast<std::ptrdiff_t>(plane), channels, taps.data(), channels});
+      return std::pair{std::move(spread), std::move(taps)};
+    };
+    auto ours = run(GetParam()), oracle = run(winograd_kernels().back());
+    EXPECT_TRUE(ours.second == oracle.second) << channels << " channels";
+    for (std::size_t p = 0; p < kPlaces; ++p)
+      for (std::size_t c = 0; c < width; ++c)
+        ASSERT_EQ(ours.first[p * plane + c], oracle.first[p * plane + c]) << channels << " channels";
+  }
+}
+
+// The gradient of a filter of one channel, summed over tiles, against a direct sum in double.
+TEST_P(Winograd, GradientErrorBound) {
+  double largest = 0;
+  for (int round = 0; round < 20; ++round) {
+    constexpr std::size_t kTiles = 256;
+    float sums[kPlaces * 16] = {};
+    double exact[9] = {}, size[9] = {};
+    for (std::size_t t = 0; t < kTiles; ++t) {
+      Buffer<float> x(kPlaces, [&] { return real(-1, 1); }), dy(16, [&] { return real(-1, 1); });
+      std::vector<const float*> rows;
+      for (std::size_t p = 0; p < 16; ++p) rows.push_back(dy.data() + p);
+      Buffer<float> spread(kPlaces * 16), v = transformed(GetParam(), pixels(x.data(), 1), 1);
+      GetParam().gradient({rows.data(), 1, spread.data(), 16});
+      for (std::size_t p = 0; p < kPlaces; ++p)
+        sums[p * 16] = std::fma(v[p * 16], spread[p * 16], sums[p * 16]);
+      for (std::size_t tap = 0; tap < 9; ++tap)
+        for (std::size_t o = 0; o < 16; ++o) {
+          const double product =
+              static_cast<double>(dy[o]) * static_cast<double>(x[(o / 4 + tap / 3) * 6 + o % 4 + tap % 3]);
+          exact[tap] += product, size[tap] += std::abs(product);
+        }
+    }
+    Buffer<float> taps(9);
+    GetParam().taps({sums, 16, 1, taps.data(), 1});
+    for (std::size_t tap = 0; tap < 9; ++tap)
+      largest = std::max(largest, std::abs(static_cast<double>(taps[tap]) - exact[tap]) / size[tap]);
+  }
+  EXPECT_LT(largest, 4e-6);
+  EXPECT_GT(largest, 0);
+}
+
 // One channel in, one out, and sums over many channels: against a direct sum in double.
 TEST_P(Winograd, ErrorBound) {
   double largest = 0;

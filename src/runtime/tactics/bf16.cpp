@@ -14,9 +14,6 @@ struct Bf16 {
   using Weight = std::uint16_t;
 };
 
-// Fewer channels leave most of a step's arithmetic unused; such layers, mostly the first ones, stay in float32.
-constexpr std::int64_t kLeastChannels = 8;
-
 constexpr std::int64_t even(std::int64_t n) { return (n + 1) / 2 * 2; }
 
 // [channels][taps][depth] as bfloat16, each tap's channels filled up to an even number with zeros.
@@ -157,9 +154,9 @@ Prepared prepared(const Query& query, Bf16Input input, const ProductWeights<floa
 
 bool is_bf16_conv(const Query& query) {
   const Shape& x = query.in(0).shape;
-  return query.floats == Floats::bf16 && is_float_product(query) && x.rank() == 4 && x[1] >= kLeastChannels &&
-         std::get<op::Conv>(query.node.op).group == 1 && x.count() < (std::int64_t{1} << 30) &&
-         query.out().shape.count() > 0;
+  return query.floats == Floats::bf16 && is_float_product(query) && x.rank() == 4 &&
+         x[1] >= kLeastBf16Channels && std::get<op::Conv>(query.node.op).group == 1 &&
+         x.count() < (std::int64_t{1} << 30) && query.out().shape.count() > 0;
 }
 
 Prepared prepare_bf16_conv(const Query& query) {

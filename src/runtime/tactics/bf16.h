@@ -6,6 +6,9 @@
 
 namespace eke {
 
+// Fewer channels leave most of a step's arithmetic unused; such layers, mostly the first ones, stay in float32.
+inline constexpr std::int64_t kLeastBf16Channels = 8;
+
 bool is_bf16_conv(const Query& query);
 Prepared prepare_bf16_conv(const Query& query);
 // Gemm and MatMul; that the product is one of rows by a constant matrix is for the caller to know.

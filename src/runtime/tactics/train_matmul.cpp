@@ -41,27 +41,27 @@ bool is_product(const Query& query) {
 class RowsStep : public Step {
  public:
   explicit RowsStep(const Query& query)
-      : kernel_(F32::select(query.isa)),
-        transpose_(kernels::select_transpose_x32(query.isa)),
+      : kind_(query.isa),
         rows_(query.out().shape[0]),
-        panels_{query.out().shape[1], query.in(0).shape[1], kernel_.nr},
+        panels_{query.out().shape[1], query.in(0).shape[1], kind_.kernel.nr},
         transposed_(gemm_of(query).transB != 0),
         clamp_(gemm_of(query).clamp) {}
 
   std::size_t scratch_bytes(int threads) const noexcept override {
     return panels_.bytes() + bias_bytes() +
-           static_cast<std::size_t>(threads * kernel_.mr) * sizeof(const std::byte*);
+           static_cast<std::size_t>(threads * kind_.kernel.mr) * sizeof(const std::byte*);
   }
 
   void run(const StepArgs& args) const noexcept override {
-    auto* packed = reinterpret_cast<float*>(args.scratch);
+    std::byte* packed = args.scratch;
     auto* bias = reinterpret_cast<float*>(args.scratch + panels_.bytes());
     std::fill_n(bias, bias_bytes() / sizeof(float), 0.0f);
     if (args.in_count > 2 && args.in[2] != nullptr) std::memcpy(bias, args.in[2], float_size(panels_.n));
     args.threads->for_ranges(
         static_cast<std::size_t>(panels_.count()), [&](std::size_t begin, std::size_t end) {
           for (auto panel = static_cast<std::int64_t>(begin); panel < static_cast<std::int64_t>(end); ++panel)
-            pack(reinterpret_cast<const float*>(args.in[1]), panel, packed + panel * panels_.floats());
+            pack(reinterpret_cast<const float*>(args.in[1]), panel,
+                 packed + static_cast<std::size_t>(panel) * panels_.panel_bytes());
         });
     on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
       work(args, packed, bias, static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
@@ -76,27 +76,22 @@ class RowsStep : public Step {
     return float_bytes(panels_.count() * panels_.nr + kernels::kChannelSlack);
   }
 
-  void pack(const float* matrix, std::int64_t panel, float* out) const noexcept {
-    if (transposed_) {
-      pack_rows(panels_, panel, matrix, transpose_, out);
-      return;
-    }
+  void pack(const float* matrix, std::int64_t panel, std::byte* out) const noexcept {
+    if (transposed_) return kind_.pack_rows(panels_, panel, matrix, panels_.depth, out);
     const std::int64_t width = panels_.width(panel);
-    if (width < panels_.nr) std::fill_n(out, panels_.floats(), 0.0f);
-    const float* from = matrix + panel * panels_.nr;
-    for (std::int64_t k = 0; k < panels_.depth; ++k)
-      std::memcpy(out + k * panels_.nr, from + k * panels_.n, float_size(width));
+    if (width < panels_.nr) std::fill_n(out, panels_.panel_bytes(), std::byte{});
+    kind_.pack_columns(matrix + panel * panels_.nr, panels_.n, panels_.depth, width, out);
   }
 
-  void work(const StepArgs& args, const float* packed, const float* bias, std::int64_t thread,
+  void work(const StepArgs& args, const std::byte* packed, const float* bias, std::int64_t thread,
             std::int64_t count) const noexcept {
     auto** rows = reinterpret_cast<const std::byte**>(args.scratch + panels_.bytes() + bias_bytes()) +
-                  thread * kernel_.mr;
+                  thread * kind_.kernel.mr;
     auto* out = reinterpret_cast<float*>(args.out[0]);
-    const Product product{&kernel_, 1, 0, panels_.depth, bias, clamp_};
+    const Product<SingleProducts> product{kind_, 1, 0, 1, 0, panels_.depth, bias, clamp_};
     const auto row_bytes = static_cast<std::ptrdiff_t>(float_size(panels_.depth));
-    for_tiles(part_of(rows_, kernel_.mr, panels_.count(), thread, count), kernel_.mr,
-              float_size(panels_.floats()),
+    for_tiles(part_of(rows_, kind_.kernel.mr, panels_.count(), thread, count), kind_.kernel.mr,
+              panels_.panel_bytes(),
               [&](std::int64_t row, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
                 for (std::int64_t i = 0; i < m; ++i) rows[i] = args.in[0] + (row + i) * row_bytes;
                 product.run(rows, m, panels_, packed, panel, blocks, nullptr, 0,
@@ -104,8 +99,7 @@ class RowsStep : public Step {
               });
   }
 
-  const kernels::GemmF32Kernel& kernel_;
-  kernels::TransposeFn transpose_;
+  SingleProducts kind_;
   std::int64_t rows_;
   Panels panels_;
   bool transposed_;

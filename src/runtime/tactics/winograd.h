@@ -8,5 +8,10 @@ namespace eke {
 
 bool is_winograd_conv(const Query& query);
 Prepared prepare_winograd(const Query& query);
+// With weights that change from run to run: a Conv or a ConvTranspose that train_conv.cpp can take.
+bool is_train_winograd(const Query& query);
+Prepared prepare_train_winograd(const Query& query);
+// Fewer tiles do not pay for transforms of weights in each run.
+inline constexpr std::int64_t kLeastTrainTiles = 32;
 
 }  // namespace eke
