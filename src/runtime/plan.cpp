@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <new>
 
 #include "runtime/lower.h"
 #include "runtime/memory.h"
@@ -592,7 +594,9 @@ Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
     step_scratch = std::max(step_scratch, step.step->scratch_bytes(threads.count()));
   const std::size_t arena = aligned(state.arena_bytes);
   bytes_ = arena + aligned(step_scratch) + 2 * kAlign;
-  memory_ = std::make_unique<std::byte[]>(bytes_);
+  // Zeros that the system gives page by page: what is not used yet takes no memory.
+  memory_.reset(static_cast<std::byte*>(std::calloc(bytes_, 1)));
+  if (memory_ == nullptr) throw std::bad_alloc();
   arena_ = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<std::size_t>(memory_.get())));
   step_scratch_ = arena_ + arena;
   for (const CompiledStep& step : state.steps) {
@@ -605,6 +609,8 @@ Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
     inputs_.push_back(step.in.size());
   }
 }
+
+void Scratch::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
 
 StepArgs Scratch::args(std::size_t step) noexcept {
   std::byte* const* pointers = pointers_.data() + first_[step];

@@ -118,7 +118,10 @@ class Scratch {
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::unique_ptr<std::byte[]> memory_;
+  struct Free {
+    void operator()(std::byte* memory) const noexcept;
+  };
+  std::unique_ptr<std::byte, Free> memory_;
   std::byte *arena_, *step_scratch_;
   std::size_t bytes_ = 0;
   std::vector<std::byte*> pointers_;         // of all steps' inputs and outputs, in order

@@ -33,54 +33,104 @@ struct Bias {
 
 // --- forward -----------------------------------------------------------------------------------------------
 
-class DepthwiseForwardStep : public Step {
+// Windows over input 0, one weight a channel and tap, where strides are 1 the gradient of the input too: by weights in reverse
+// order.
+struct DepthwiseWindows {
+  Geometry geometry;
+  bool turned = false;
+  op::Clamp clamp = {};
+};
+
+DepthwiseWindows forward_of(const Query& query) {
+  const auto& conv = std::get<op::Conv>(query.node.op);
+  return {window_geometry(window_attributes(conv), query.in(0).shape, query.in(1).shape.dims().subspan(2)),
+          false, conv.clamp};
+}
+
+Geometry transposed_geometry_of(const Query& query) {
+  return transposed_geometry(std::get<op::ConvTranspose>(query.node.op), query.in(0).shape,
+                             query.in(1).shape.dims().subspan(2));
+}
+
+// A gradient at p adds to inputs p - pad to p - pad + reach - 1: those read gradients from p + pad - reach + 1 on.
+DepthwiseWindows backward_of(const Query& query) {
+  Geometry g = transposed_geometry_of(query);
+  for (int i = 0; i < 2; ++i) {
+    Window& w = g.spatial(i);
+    w.pad_begin = w.reach() - 1 - w.pad_begin;
+    w.pad_end = w.reach() - 1 - w.pad_end;
+  }
+  return {g, true, {}};
+}
+
+class DepthwiseStep : public Step {
  public:
-  explicit DepthwiseForwardStep(const Query& query)
+  DepthwiseStep(const Query& query, const DepthwiseWindows& windows)
       : kernel_(kernels::select_dwconv_f32(query.isa)),
-        rows_(window_geometry(window_attributes(conv(query)), query.in(0).shape,
-                              query.in(1).shape.dims().subspan(2)),
-              query.in(0).shape, sizeof(float)),
+        rows_(windows.geometry, query.in(0).shape, sizeof(float)),
         channels_(query.in(0).shape[1]),
         padding_(static_cast<std::size_t>(channels_) * sizeof(float) + kernels::kSlackBytes),
         bias_{channels_},
-        clamp_(conv(query).clamp) {}
+        turned_(windows.turned),
+        clamp_(windows.clamp) {}
 
   std::size_t scratch_bytes(int threads) const noexcept override {
-    return packed_bytes() + bias_.bytes() + static_cast<std::size_t>(threads) * pointer_bytes();
+    return packed_bytes() + order_bytes() + bias_.bytes() +
+           static_cast<std::size_t>(threads) * pointer_bytes();
   }
 
   void run(const StepArgs& args) const noexcept override {
     auto* packed = reinterpret_cast<float*>(args.scratch);
-    auto* bias = reinterpret_cast<float*>(args.scratch + packed_bytes());
+    auto* order = reinterpret_cast<float*>(args.scratch + packed_bytes());
+    std::byte* behind = args.scratch + packed_bytes() + order_bytes();
+    auto* bias = reinterpret_cast<float*>(behind);
     bias_.fill(args, bias);
-    kernels::pack(kernel_, static_cast<std::size_t>(channels_), static_cast<std::size_t>(rows_.taps()),
-                  reinterpret_cast<const float*>(args.in[1]), packed);
+    arrange(reinterpret_cast<const float*>(args.in[1]), order);
+    kernels::pack(kernel_, static_cast<std::size_t>(channels_), static_cast<std::size_t>(rows_.taps()), order,
+                  packed);
     on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
-      auto** rows = reinterpret_cast<const std::byte**>(args.scratch + packed_bytes() + bias_.bytes() +
-                                                        thread * pointer_bytes());
+      auto** rows = reinterpret_cast<const std::byte**>(behind + bias_.bytes() + thread * pointer_bytes());
       const Share mine =
           share(rows_.pixels(), static_cast<std::int64_t>(thread), static_cast<std::int64_t>(count));
-      for (std::int64_t pixel = mine.begin; pixel < mine.end; pixel += kPixels)
-        tile(args, packed, bias, rows, pixel, std::min(kPixels, mine.end - pixel));
+      // Pixels of one row of the output at a time.
+      const std::int64_t width = rows_.out_width();
+      for (std::int64_t pixel = mine.begin, m = 0; pixel < mine.end; pixel += m) {
+        m = std::min({kPixels, width - pixel % width, mine.end - pixel});
+        tile(args, packed, bias, rows, pixel, m);
+      }
     });
   }
 
  private:
-  static const op::Conv& conv(const Query& query) { return std::get<op::Conv>(query.node.op); }
   std::size_t packed_bytes() const noexcept { return float_bytes(lanes(channels_) * rows_.taps() + 16); }
+  std::size_t order_bytes() const noexcept { return float_bytes(channels_ * rows_.taps()); }
   std::size_t pointer_bytes() const noexcept {
-    return aligned_to_line(static_cast<std::size_t>(kPixels * rows_.taps()) * sizeof(void*));
+    return aligned_to_line(
+        static_cast<std::size_t>(rows_.columns(std::min(kPixels, rows_.out_width())) * rows_.rows()) *
+        sizeof(void*));
+  }
+
+  // Taps column by column, as kernels share them between pixels.
+  void arrange(const float* weights, float* to) const noexcept {
+    const int taps = rows_.taps(), height = rows_.rows(), width = taps / height;
+    for (std::int64_t c = 0; c < channels_; ++c, weights += taps)
+      for (int column = 0; column < width; ++column)
+        for (int r = 0; r < height; ++r) {
+          const int t = r * width + column;
+          *to++ = weights[turned_ ? taps - 1 - t : t];
+        }
   }
 
   void tile(const StepArgs& args, const float* packed, const float* bias, const std::byte** rows,
             std::int64_t pixel, std::int64_t count) const noexcept {
-    rows_.fill(args.in[0], padding_.data(), pixel, count, rows);
+    rows_.fill_columns(args.in[0], padding_.data(), pixel, count, 1, rows);
     kernels::DwconvF32Args call;
     call.rows = reinterpret_cast<const float* const*>(rows);
-    call.row_stride = rows_.taps();
+    call.row_stride = rows_.column_step() * rows_.rows();
     call.pixels = static_cast<int>(count);
     call.channels = static_cast<int>(channels_);
     call.taps = rows_.taps();
+    call.column = rows_.rows();
     call.weights = packed;
     call.bias = bias;
     call.lo = clamp_.lo;
@@ -99,18 +149,17 @@ class DepthwiseForwardStep : public Step {
   std::int64_t channels_;
   std::vector<std::byte> padding_;
   Bias bias_;
+  bool turned_;
   op::Clamp clamp_;
 };
 
-// --- the gradient of the input -----------------------------------------------------------------------------
+// --- the gradient of the input at any stride ---------------------------------------------------------------
 
 class DepthwiseTransposedStep : public Step {
  public:
   explicit DepthwiseTransposedStep(const Query& query)
       : kernel_(kernels::select_dwconv_f32(query.isa)),
-        phases_(phases_of(transposed_geometry(std::get<op::ConvTranspose>(query.node.op), query.in(0).shape,
-                                              query.in(1).shape.dims().subspan(2)),
-                          query.in(0).shape, sizeof(float))),
+        phases_(phases_of(transposed_geometry_of(query), query.in(0).shape, sizeof(float))),
         channels_(query.in(0).shape[1]),
         taps_(query.in(1).shape[2] * query.in(1).shape[3]),
         padding_(static_cast<std::size_t>(channels_) * sizeof(float) + kernels::kSlackBytes),
@@ -282,35 +331,38 @@ bool is_weight_grad(const Query& query) {
                       query.in(1).shape);
 }
 
-template <class S>
-Prepared prepared(const Query& query, const std::string& name) {
-  return {std::make_unique<S>(query), name};
+Prepared prepared(std::unique_ptr<Step> step, const Query& query, const char* prefix) {
+  return {std::move(step), prefix + std::string(kernels::select_dwconv_f32(query.isa).name)};
+}
+
+Prepared prepare_transposed(const Query& query) {
+  const Geometry g = transposed_geometry_of(query);
+  if (g.h().stride == 1 && g.w().stride == 1)
+    return prepared(std::make_unique<DepthwiseStep>(query, backward_of(query)), query, "transposed_");
+  return prepared(std::make_unique<DepthwiseTransposedStep>(query), query, "transposed_");
 }
 
 }  // namespace
 
 std::span<const Tactic> train_depthwise_tactics() {
   static const Tactic list[] = {{"train_depthwise_f32", LayoutNeed::nhwc, is_forward, [](const Query& q) {
-                                   return prepared<DepthwiseForwardStep>(
-                                       q, "train_" + std::string(kernels::select_dwconv_f32(q.isa).name));
+                                   return prepared(std::make_unique<DepthwiseStep>(q, forward_of(q)), q,
+                                                   "train_");
                                  }}};
   return list;
 }
 
 std::span<const Tactic> depthwise_transpose_tactics() {
   static const Tactic list[] = {
-      {"depthwise_transpose_f32", LayoutNeed::nhwc, is_transposed, [](const Query& q) {
-         return prepared<DepthwiseTransposedStep>(
-             q, "transposed_" + std::string(kernels::select_dwconv_f32(q.isa).name));
-       }}};
+      {"depthwise_transpose_f32", LayoutNeed::nhwc, is_transposed, prepare_transposed}};
   return list;
 }
 
 std::span<const Tactic> depthwise_grad_weight_tactics() {
   static const Tactic list[] = {
       {"depthwise_grad_weight_f32", LayoutNeed::nhwc, is_weight_grad, [](const Query& q) {
-         return prepared<DepthwiseWeightGradStep>(
-             q, std::string(kernels::select_depthwise_grad_f32(q.isa).name));
+         return Prepared{std::make_unique<DepthwiseWeightGradStep>(q),
+                         std::string(kernels::select_depthwise_grad_f32(q.isa).name)};
        }}};
   return list;
 }
