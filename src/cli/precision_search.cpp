@@ -132,8 +132,9 @@ class Searcher {
   }
 
   Json measured_costs() {
-    Session in_float(mixtures_.float_graph(), threads_),
-        in_int8(optimize(mixtures_.made(all(kInt8))), threads_);
+    const CompileOptions apart{.fuse = false};  // each layer is a step
+    Session in_float(mixtures_.float_graph(), threads_, apart),
+        in_int8(optimize(mixtures_.made(all(kInt8))), threads_, apart);
     Session* const sessions[] = {&in_float, &in_int8};
     const std::vector<StepTimes> times = step_times(sessions, options_.rounds);
     double scale[2] = {1e-6, 1e-6};  // to milliseconds

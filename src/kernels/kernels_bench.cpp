@@ -138,7 +138,8 @@ struct Depthwise {
 };
 constexpr Depthwise kDepthwise[] = {{112, 32, 3, 1}, {56, 96, 3, 2}, {28, 144, 3, 1}, {28, 192, 3, 1},
                                     {14, 576, 3, 1}, {7, 960, 3, 1}, {14, 240, 5, 1}, {7, 96, 5, 2},
-                                    {56, 16, 3, 2},  {1, 512, 7, 1}};
+                                    {56, 16, 3, 2},  {1, 512, 7, 1}, {28, 192, 7, 1}, {28, 96, 7, 2},
+                                    {28, 72, 5, 2}};
 
 void bench_dwconv(const DwconvU8S8Kernel& kernel, const Depthwise& d) {
   const int taps = d.side * d.side, columns = (d.width - 1) * d.step + d.side;

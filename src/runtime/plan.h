@@ -48,6 +48,8 @@ struct CompileOptions {
   std::vector<PlanStateTensor> states = {};  // these are no inputs and outputs of the plan
   Choices choices = {};                      // in place of the best one by rule; of other nodes: ignored
   Floats floats = Floats::f32;
+  bool fuse =
+      true;  // blocks of convolutions as one step where that is faster; else every layer is a step of its own
 };
 
 // What a step is, for reports.
@@ -131,10 +133,13 @@ class Scratch {
 
 // The ways to carry out a node of the graph that compile() makes of `graph`, one a kernel: first the one that compile()
 // takes by itself, then those of other tactics and of the tiers below. The reference and scalar kernels only where
-// there is nothing else. Integer results are the same by all of them.
+// there is nothing else. Integer results are the same by all of them. The last layer of a block that may be fused has the
+// tactic "fused" among its ways, which carries out the whole block: choices of the block's other layers are then ignored,
+// and where that is what compile() takes they have only one way.
 struct Ways {
   std::string output;  // the key in Choices
   std::vector<Choice> choices;
+  std::vector<std::string> block = {};  // outputs of the other layers that a fused step carries out as well
 };
 std::vector<Ways> ways(const Graph& graph, const CompileOptions& options = {});
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,14 @@ class Step {
   virtual std::size_t weight_bytes() const noexcept { return 0; }
   // True when no byte past the end of an input is read, so that a caller's buffer may serve as it is.
   virtual bool reads_exactly() const noexcept { return false; }
+};
+
+// A step of an NHWC convolution that can make some rows of its output: a part of a block (blocks.h).
+class StripStep : public Step {
+ public:
+  // Rows [begin, end), counted over all images, on the calling thread. Of the input only the rows that these read need be
+  // there; `scratch` is of scratch_bytes(1).
+  virtual void run_rows(const StepArgs& args, std::int64_t begin, std::int64_t end) const noexcept = 0;
 };
 
 // A node with all that a tactic may ask about it.
@@ -73,6 +82,7 @@ struct Tactic {
   bool (*legal)(const Query&);
   Prepared (*prepare)(const Query&);
   bool slices = false;  // can write its NHWC output into a slice of the channels of a wider tensor
+  bool strips = false;  // its steps are StripSteps
 };
 
 // Best first; the last is the reference.

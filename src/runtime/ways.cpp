@@ -3,6 +3,7 @@
 #include <set>
 
 #include "kernels/registry.h"
+#include "runtime/blocks.h"
 #include "runtime/lower.h"
 #include "runtime/plan.h"
 #include "runtime/tactic.h"
@@ -42,6 +43,19 @@ Ways ways_of(const Graph& graph, const Node& node, const std::vector<Isa>& tiers
   return result;
 }
 
+// A block that can be fused is one more way for its last layer: the first one where the rule says so.
+void add_fused(const Graph& graph, const Block& block, Isa isa, Floats floats, std::vector<Ways>& ways) {
+  if (!can_fuse(graph, block, isa, floats)) return;
+  const bool by_rule = fuses_by_rule(graph, block, isa, floats);
+  Ways& last = ways[block.nodes.back()];
+  last.choices.insert(by_rule ? last.choices.begin() : last.choices.end(), {std::string(kFused), isa});
+  for (const std::size_t node : block.nodes) {
+    if (node == block.nodes.back()) continue;
+    last.block.push_back(ways[node].output);
+    if (by_rule) ways[node].choices.resize(1);
+  }
+}
+
 }  // namespace
 
 std::vector<Ways> ways(const Graph& graph, const CompileOptions& options) {
@@ -49,6 +63,9 @@ std::vector<Ways> ways(const Graph& graph, const CompileOptions& options) {
   const std::vector<Isa> tiers = tiers_up_to(options.isa ? *options.isa : selected_isa());
   std::vector<Ways> result;
   for (const Node& node : lowered.nodes) result.push_back(ways_of(lowered, node, tiers, options.floats));
+  if (options.fuse)
+    for (const Block& block : find_blocks(lowered))
+      add_fused(lowered, block, tiers.front(), options.floats, result);
   return result;
 }
 

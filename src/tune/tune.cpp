@@ -174,18 +174,40 @@ class Tuner {
       if (!is_open(i)) continue;
       TunedLayer& layer = plan_.layers[i];
       layer.others.push_back({ways_[i].choices[stage], ratio_of(compared, i)});
-      if (const auto costs = compared.layers.find(layer.output);
-          costs != compared.layers.end() && !costs->second.first.empty())
-        layer.share = mean(costs->second.first) / mean(compared.first);
+      if (const auto costs = costs_of(compared, i); !costs.first.empty())
+        layer.share = mean(costs.first) / mean(compared.first);
     }
   }
 
-  // Unknown for a layer that one of the plans has no step for: a Concat whose operands are made in their places.
+  using Costs = std::pair<std::vector<double>, std::vector<double>>;
+
+  // Of a layer in both plans, window by window. Where only one of them fuses its block, with all of the block.
+  Costs costs_of(const Compared& compared, std::size_t layer) const {
+    const auto of = [&](const std::string& output) {
+      const auto found = compared.layers.find(output);
+      return found == compared.layers.end() ? Costs() : found->second;
+    };
+    Costs costs = of(plan_.layers[layer].output);
+    for (const std::string& other : ways_[layer].block) {
+      const Costs more = of(other);
+      if (more.first.empty() != more.second.empty()) {
+        add(costs.first, more.first);
+        add(costs.second, more.second);
+      }
+    }
+    return costs;
+  }
+
+  static void add(std::vector<double>& sums, const std::vector<double>& addends) {
+    for (std::size_t i = 0; i < std::min(sums.size(), addends.size()); ++i) sums[i] += addends[i];
+  }
+
+  // Unknown for a layer that one of the plans has no step for: a Concat whose operands are made in their places, or what a
+  // block has fused.
   PairedRatio ratio_of(const Compared& compared, std::size_t layer) const {
-    const auto costs = compared.layers.find(plan_.layers[layer].output);
-    if (costs == compared.layers.end() || costs->second.first.size() != costs->second.second.size())
-      return {1, {0, 2}, options_.rounds};
-    return paired_ratio(costs->second.first, costs->second.second);
+    const Costs costs = costs_of(compared, layer);
+    if (costs.first.empty() || costs.first.size() != costs.second.size()) return {1, {0, 2}, options_.rounds};
+    return paired_ratio(costs.first, costs.second);
   }
 
   void finish() {

@@ -53,6 +53,7 @@ inline void blocks(const DwconvU8S8Args& a) noexcept {
 void dwconv_u8s8_16c_avx2(const DwconvU8S8Args& a) noexcept {
   if (a.taps == 9) return blocks<9>(a);
   if (a.taps == 25) return blocks<25>(a);
+  if (a.taps == 49) return blocks<49>(a);
   blocks<0>(a);
 }
 

@@ -324,6 +324,8 @@ inline bool run(const Place<B, Store>& place, int pixels) noexcept {
   if (is_window(a, 3, 3, 2)) return window<3, 3, 2>(place, pixels), true;
   if (is_window(a, 5, 5, 1)) return window<5, 5, 1>(place, pixels), true;
   if (is_window(a, 5, 5, 2)) return window<5, 5, 2>(place, pixels), true;
+  if (is_window(a, 7, 7, 1)) return window<7, 7, 1>(place, pixels), true;
+  if (is_window(a, 7, 7, 2)) return window<7, 7, 2>(place, pixels), true;
   if constexpr (B::kChannels == 64)  // pixels that stand for several
     if (is_window(a, 3, 3, 3)) return window<3, 3, 3>(place, pixels), true;
   if constexpr (B::kPixels == 1) return any_window(place), true;

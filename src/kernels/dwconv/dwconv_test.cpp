@@ -82,7 +82,7 @@ TEST_P(DwconvU8S8, EqualsOracle) {
 
 TEST_P(DwconvU8S8, EveryEpilogueEqualsOracle) {
   for (int variant = 0; variant < Epilogues::kVariants; ++variant)
-    for (int side : {3, 5, 2}) compare({5, 117, side * side, side}, variant, Fill::any);
+    for (int side : {3, 5, 7, 2}) compare({5, 117, side * side, side}, variant, Fill::any);
 }
 
 TEST_P(DwconvU8S8, DoesNotSaturateInside) {

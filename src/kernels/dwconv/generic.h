@@ -63,6 +63,9 @@ inline void dwconv(const DwconvF32Args& a) noexcept {
   if (is_window(a, 3, 3, 1)) return dwconv_window<3, 3, 1>(a);
   if (is_window(a, 3, 3, 2)) return dwconv_window<3, 3, 2>(a);
   if (is_window(a, 5, 5, 1)) return dwconv_window<5, 5, 1>(a);
+  if (is_window(a, 5, 5, 2)) return dwconv_window<5, 5, 2>(a);
+  if (is_window(a, 7, 7, 1)) return dwconv_window<7, 7, 1>(a);
+  if (is_window(a, 7, 7, 2)) return dwconv_window<7, 7, 2>(a);
   for (int pixel = 0; pixel < a.pixels; ++pixel) {
     int c = 0;
     for (; c + 64 <= a.channels; c += 64) dwconv_block<4>(a, pixel, c);

@@ -104,6 +104,8 @@ inline void dwconv_quads(const DwconvU8S8Args& a) noexcept {
       if (is_window(a, 3, 3, 2)) return window<Dot, 3, 3, 2>(a, c, w, start, put);
       if (is_window(a, 5, 5, 1)) return window<Dot, 5, 5, 1>(a, c, w, start, put);
       if (is_window(a, 5, 5, 2)) return window<Dot, 5, 5, 2>(a, c, w, start, put);
+      if (is_window(a, 7, 7, 1)) return window<Dot, 7, 7, 1>(a, c, w, start, put);
+      if (is_window(a, 7, 7, 2)) return window<Dot, 7, 7, 2>(a, c, w, start, put);
     }
     any_window<Dot>(a, c, w, start, put);
   });

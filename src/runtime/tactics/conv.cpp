@@ -128,7 +128,7 @@ IntegerWeights folded(const IntegerWeights& weights, const Window& w, int fold) 
 
 // Dense and grouped convolutions, of the weights and channels that `query` has, or of folded ones.
 template <class Kind, class Epilogue>
-class ConvStep : public Step {
+class ConvStep : public StripStep {
  public:
   ConvStep(const Query& query, const typename Kind::Kernel& kernel,
            const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue, int fold = 1)
@@ -157,11 +157,20 @@ class ConvStep : public Step {
   void run(const StepArgs& args) const noexcept override {
     const auto count = static_cast<std::size_t>(args.threads->count());
     args.threads->for_ranges(count, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t thread = begin; thread < end; ++thread) work(args, thread, count);
+      for (std::size_t thread = begin; thread < end; ++thread)
+        work(args, args.scratch + thread * thread_bytes(),
+             part_of(source_.rows.pixels(), kernel_.mr, panels(), static_cast<std::int64_t>(thread),
+                     static_cast<std::int64_t>(count)));
     });
   }
 
+  void run_rows(const StepArgs& args, std::int64_t begin, std::int64_t end) const noexcept override {
+    const std::int64_t width = source_.rows.out_width();
+    work(args, args.scratch, {{begin * width, end * width}, {0, panels()}});
+  }
+
  private:
+  std::int64_t panels() const noexcept { return (channels_ + kernel_.nr - 1) / kernel_.nr; }
   std::size_t pointer_bytes() const noexcept {
     return static_cast<std::size_t>(block_ * taps_) * sizeof(void*);
   }
@@ -171,13 +180,9 @@ class ConvStep : public Step {
     return (pointer_bytes() + 63) / 64 * 64 + patches;
   }
 
-  void work(const StepArgs& args, std::size_t thread, std::size_t count) const noexcept {
-    std::byte* scratch = args.scratch + thread * thread_bytes();
+  void work(const StepArgs& args, std::byte* scratch, const Part& part) const noexcept {
     auto** rows = reinterpret_cast<const std::byte**>(scratch);
     std::byte* patches = scratch + (pointer_bytes() + 63) / 64 * 64;
-    const std::int64_t panels = (channels_ + kernel_.nr - 1) / kernel_.nr;
-    const Part part = part_of(source_.rows.pixels(), kernel_.mr, panels, static_cast<std::int64_t>(thread),
-                              static_cast<std::int64_t>(count));
     for (std::int64_t g = 0; g < groups_; ++g)
       for_tiles(part, block_, weights_[static_cast<std::size_t>(g)].panel_bytes(),
                 [&](std::int64_t pixel, std::int64_t m, std::int64_t panel, std::int64_t blocks) {
@@ -281,8 +286,6 @@ void pack_depthwise(const kernels::DwconvF32Kernel& kernel, std::size_t channels
   kernels::pack(kernel, channels, taps, weights.data(), packed.data());
 }
 
-// Neighbouring pixels of few channels are taken as one of many channels, so that a kernel's lanes are full: how many; 1: they are
-// taken one by one.
 // Neighbouring pixels of few channels are taken as one of many channels, so that a kernel's lanes are full: how many
 // (1: they are taken one by one).
 template <class Kind>
@@ -299,7 +302,7 @@ int fold_of(const Query& query, const typename Kind::Kernel& kernel) {
 }
 
 template <class Kind, class Epilogue>
-class DepthwiseStep : public Step {
+class DepthwiseStep : public StripStep {
  public:
   DepthwiseStep(const Query& query, const typename Kind::Kernel& kernel,
                 const ProductWeights<typename Kind::Weight>& weights, int halves, Epilogue epilogue)
@@ -331,8 +334,16 @@ class DepthwiseStep : public Step {
   void run(const StepArgs& args) const noexcept override {
     const auto count = static_cast<std::size_t>(args.threads->count());
     args.threads->for_ranges(count, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t thread = begin; thread < end; ++thread) work(args, thread, count);
+      for (std::size_t thread = begin; thread < end; ++thread)
+        work(args, args.scratch + thread * thread_bytes(),
+             share(source_.rows.pixels() / fold_, static_cast<std::int64_t>(thread),
+                   static_cast<std::int64_t>(count)));
     });
+  }
+
+  void run_rows(const StepArgs& args, std::int64_t begin, std::int64_t end) const noexcept override {
+    const std::int64_t groups = source_.rows.out_width() / fold_;
+    work(args, args.scratch, {begin * groups, end * groups});
   }
 
  private:
@@ -353,11 +364,8 @@ class DepthwiseStep : public Step {
            (fold_ > 1 ? source_.rows.folded_patch_bytes(fold_, halves_) : 0);
   }
 
-  // Pixels of one row at a time.
-  void work(const StepArgs& step, std::size_t thread, std::size_t count) const noexcept {
-    std::byte* scratch = step.scratch + thread * thread_bytes();
-    const Share groups = share(source_.rows.pixels() / fold_, static_cast<std::int64_t>(thread),
-                               static_cast<std::int64_t>(count));
+  // Groups of pixels that fold, of one row at a time.
+  void work(const StepArgs& step, std::byte* scratch, Share groups) const noexcept {
     const std::int64_t width = source_.rows.out_width(), end = groups.end * fold_;
     for (std::int64_t pixel = groups.begin * fold_, m = 0; pixel < end; pixel += m) {
       m = std::min({most_pixels(), width - pixel % width, end - pixel});
@@ -433,21 +441,21 @@ Prepared prepare_float(const Query& query, const typename Kind::Kernel& kernel) 
 }  // namespace
 
 std::span<const Tactic> conv_tactics() {
-  constexpr bool kSlices = true;
+  constexpr bool kSlices = true, kStrips = true;
   static const Tactic list[] = {
       {"depthwise_u8s8", LayoutNeed::nhwc,
        [](const Query& q) { return is_integer_conv(q) && is_depthwise(q); }, prepare_depthwise_integer,
-       kSlices},
-      {"conv_u8s8", LayoutNeed::nhwc, is_integer_conv, prepare_dense_integer, kSlices},
+       kSlices, kStrips},
+      {"conv_u8s8", LayoutNeed::nhwc, is_integer_conv, prepare_dense_integer, kSlices, kStrips},
       {"depthwise_f32", LayoutNeed::nhwc, [](const Query& q) { return is_float_conv(q) && is_depthwise(q); },
        [](const Query& q) {
          return prepare_float<DepthwiseStep, DepthwiseF32>(q, kernels::select_dwconv_f32(q.isa));
        },
-       kSlices},
+       kSlices, kStrips},
       {"conv_bf16", LayoutNeed::nhwc, is_bf16_conv, prepare_bf16_conv, kSlices},
       {"winograd_f32", LayoutNeed::nhwc, is_winograd_conv, prepare_winograd, kSlices},
       {"conv_f32", LayoutNeed::nhwc, is_float_conv,
-       [](const Query& q) { return prepare_float<ConvStep, F32>(q, F32::select(q.isa)); }, kSlices},
+       [](const Query& q) { return prepare_float<ConvStep, F32>(q, F32::select(q.isa)); }, kSlices, kStrips},
   };
   return list;
 }

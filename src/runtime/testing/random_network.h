@@ -21,6 +21,15 @@ struct NetworkOptions {
   std::int64_t images = 0;  // 0: one or two
 };
 
+// An inverted residual: a convolution to `wide` channels, a depthwise one, a projection; or a part of that.
+struct BlockShape {
+  std::int64_t images = 1, channels = 8, height = 8, width = 8;
+  std::int64_t wide = 24, first_kernel = 1;  // wide = 0: the depthwise convolution comes first
+  std::int64_t kernel = 3, stride = 1;
+  std::int64_t projected = 8;  // channels; 0: the depthwise convolution comes last
+  bool residual = false;       // the block's input is added to its result
+};
+
 class RandomNetwork {
  public:
   RandomNetwork(std::uint64_t seed, const NetworkOptions& options) : random_(seed), options_(options) {}
@@ -37,6 +46,14 @@ class RandomNetwork {
     const ValueId last = features_.back();
     graph_.outputs.push_back(classify(last));
     graph_.outputs.push_back(features_[features_.size() / 2]);
+    return infer_types(std::move(graph_));
+  }
+
+  Graph make_block(const BlockShape& s) {
+    graph_.name = "block";
+    graph_.inputs.push_back(
+        graph_.add_value("x", {DType::f32, Shape{s.images, s.channels, s.height, s.width}}));
+    graph_.outputs.push_back(block(rounded(graph_.inputs[0]), s));
     return infer_types(std::move(graph_));
   }
 
@@ -106,7 +123,7 @@ class RandomNetwork {
 
   void add_layer() {
     const ValueId x = pick(0, 2) == 0 ? any_feature() : features_.back();
-    switch (pick(0, 13)) {
+    switch (pick(0, 14)) {
       case 0:
       case 1:
       case 2:
@@ -138,6 +155,8 @@ class RandomNetwork {
       case 11:
         return keep(rounded(moved(x)));
       case 12:
+        return keep(inverted(x));
+      case 13:
         return keep(
             rounded(add(op::Binary{.fn = op::BinaryFn::Mul}, {x, constant(Tensor::scalar(uniform(-1, 1)))})));
       default:
@@ -174,13 +193,18 @@ class RandomNetwork {
     const op::Conv op{.strides = {pick(1, 2), pick(1, 2)},
                       .pads = {pick(0, kh - 1), pick(0, kw - 1), pick(0, kh - 1), pick(0, kw - 1)},
                       .group = group};
-    ValueId y = add(op, {x, weight, pick(0, 3) ? constant(values({out}, -0.5f, 0.5f)) : kNoValue});
+    return finished(add(op, {x, weight, pick(0, 3) ? constant(values({out}, -0.5f, 0.5f)) : kNoValue}));
+  }
+
+  // With an activation, most times, and rounded.
+  ValueId finished(ValueId y) {
     switch (pick(0, 3)) {
       case 0:
         y = add(op::Unary{op::UnaryFn::Relu}, {y});
         break;
       case 1:
-        y = add(op::Binary{.fn = op::BinaryFn::PRelu}, {y, constant(values({out, 1, 1}, -0.5f, 0.5f))});
+        y = add(op::Binary{.fn = op::BinaryFn::PRelu},
+                {y, constant(values({shape(y)[1], 1, 1}, -0.5f, 0.5f))});
         break;
       case 2:
         y = add(op::Clip{}, {y, constant(Tensor::scalar(-0.5f)), constant(Tensor::scalar(1.5f))});
@@ -189,6 +213,34 @@ class RandomNetwork {
         break;
     }
     return rounded(y);
+  }
+
+  // A square kernel, padded so that a stride of 1 keeps the size.
+  ValueId convolved(ValueId x, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+                    std::int64_t group) {
+    const ValueId weight = weights({out, shape(x)[1] / group, kernel, kernel}, 0);
+    const std::int64_t pad = kernel / 2;
+    return add(op::Conv{.strides = {stride, stride}, .pads = {pad, pad, pad, pad}, .group = group},
+               {x, weight, constant(values({out}, -0.5f, 0.5f))});
+  }
+
+  ValueId block(ValueId x, const BlockShape& s) {
+    ValueId y = s.wide != 0 ? finished(convolved(x, s.wide, s.first_kernel, 1, 1)) : x;
+    y = finished(convolved(y, shape(y)[1], s.kernel, s.stride, shape(y)[1]));
+    if (s.projected == 0) return y;
+    y = rounded(convolved(y, s.projected, 1, 1, 1));
+    return s.residual ? rounded(add(op::Binary{.fn = op::BinaryFn::Add}, {x, y})) : y;
+  }
+
+  ValueId inverted(ValueId x) {
+    const std::int64_t channels = shape(x)[1], stride = pick(1, 2);
+    const bool same = stride == 1 && pick(0, 1);
+    return block(x, {.wide = pick(0, 3) ? pick(8, 40) : 0,
+                     .first_kernel = pick(0, 3) ? 1 : 3,
+                     .kernel = 1 + 2 * pick(1, 3),
+                     .stride = stride,
+                     .projected = same ? channels : pick(0, 20),
+                     .residual = same});
   }
 
   ValueId residual(ValueId x) {
@@ -260,6 +312,10 @@ class RandomNetwork {
 
 inline Graph random_network(std::uint64_t seed, const NetworkOptions& options) {
   return RandomNetwork(seed, options).make();
+}
+
+inline Graph random_block(std::uint64_t seed, const NetworkOptions& options, const BlockShape& shape) {
+  return RandomNetwork(seed, options).make_block(shape);
 }
 
 inline Tensor random_input(const Type& type, std::uint64_t seed) {

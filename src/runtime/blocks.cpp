@@ -1,0 +1,87 @@
+#include "runtime/blocks.h"
+
+#include <algorithm>
+
+namespace eke {
+namespace {
+
+constexpr std::size_t kResidual = 4;  // the operand of a Conv that is added to its result
+
+bool is_convolution(const Graph& graph, const Node& node) {
+  return std::holds_alternative<op::Conv>(node.op) && graph[node.in[0]].type.shape.rank() == 4;
+}
+
+bool is_depthwise(const Graph& graph, const Node& node) {
+  if (!is_convolution(graph, node)) return false;
+  const std::int64_t group = std::get<op::Conv>(node.op).group;
+  return group > 1 && group == graph[node.in[0]].type.shape[1] && group == graph[node.out[0]].type.shape[1];
+}
+
+class Finder {
+ public:
+  explicit Finder(const Graph& graph)
+      : graph_(graph), producer_(producers(graph)), readers_(consumers(graph)), taken_(graph.nodes.size()) {}
+
+  std::vector<Block> run() {
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (taken_[i] || !is_depthwise(graph_, graph_.nodes[i])) continue;
+      Block block{{i}};
+      const int before = producer_[static_cast<std::size_t>(graph_.nodes[i].in[0])];
+      if (before >= 0 && joins(static_cast<std::size_t>(before), i))
+        block.nodes.insert(block.nodes.begin(), static_cast<std::size_t>(before));
+      const auto& readers = readers_[static_cast<std::size_t>(graph_.nodes[i].out[0])];
+      if (readers.size() == 1 && joins(i, static_cast<std::size_t>(readers[0])))
+        block.nodes.push_back(static_cast<std::size_t>(readers[0]));
+      if (block.nodes.size() == 1) continue;
+      for (const std::size_t node : block.nodes) taken_[node] = true;
+      result_.push_back(std::move(block));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  // True where `next` alone reads what `first` makes, as that which it convolves.
+  bool joins(std::size_t first, std::size_t next) const {
+    const Node &a = graph_.nodes[first], &b = graph_.nodes[next];
+    if (taken_[first] || taken_[next] || !is_convolution(graph_, a) || !is_convolution(graph_, b))
+      return false;
+    return b.in[0] == a.out[0] && readers_[static_cast<std::size_t>(a.out[0])].size() == 1 &&
+           std::ranges::count(b.in, a.out[0]) == 1 && !is_graph_output(graph_, a.out[0]) &&
+           a.in.size() <= kResidual;
+  }
+
+  const Graph& graph_;
+  std::vector<int> producer_;
+  std::vector<std::vector<int>> readers_;
+  std::vector<bool> taken_;
+  std::vector<Block> result_;
+};
+
+}  // namespace
+
+std::vector<Block> find_blocks(const Graph& graph) { return Finder(graph).run(); }
+
+std::int64_t inner_bytes(const Graph& graph, const Block& block) {
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i + 1 < block.nodes.size(); ++i) {
+    const Type& type = graph[graph.nodes[block.nodes[i]].out[0]].type;
+    bytes += static_cast<std::int64_t>(byte_size(type.dtype, type.shape));
+  }
+  return bytes;
+}
+
+bool can_fuse(const Graph& graph, const Block& block, Isa isa, Floats floats) {
+  return std::ranges::all_of(block.nodes, [&](std::size_t node) {
+    Query query{graph, graph.nodes[node], isa};
+    query.floats = floats;
+    return first_legal(query).strips;
+  });
+}
+
+bool fuses_by_rule(const Graph& graph, const Block& block, Isa isa, Floats floats) {
+  constexpr std::int64_t kLeastBytes = 1 << 20;
+  const std::int64_t images = graph[graph.nodes[block.nodes[0]].out[0]].type.shape[0];
+  return inner_bytes(graph, block) / images >= kLeastBytes && can_fuse(graph, block, isa, floats);
+}
+
+}  // namespace eke
