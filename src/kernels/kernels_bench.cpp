@@ -110,6 +110,7 @@ void bench_gemm_u8s8(const GemmU8S8Kernel& kernel, const Product& p) {
   a.epilogue.bias = bias.data();
   a.epilogue.scale = scale.data();
   a.epilogue.hi = 255;
+  a.epilogue.bounded = true;
   a.out = out.data();
   a.out_stride = p.n;
   print(kernel.name, shape_of(p), work_of(p), measure([&] { kernel.run(a); }), "GMAC/s");
@@ -161,6 +162,7 @@ void bench_dwconv(const DwconvU8S8Kernel& kernel, const Depthwise& d) {
   a.epilogue.bias = bias.data();
   a.epilogue.scale = scale.data();
   a.epilogue.hi = 255;
+  a.epilogue.bounded = true;
   a.out = out.data();
   a.out_stride = d.channels;
   print(kernel.name, fmt::format("{} x {}, {}x{}, step {}", d.width, d.channels, d.side, d.side, d.step),

@@ -17,6 +17,16 @@ bool is_depthwise(const Graph& graph, const Node& node) {
   return group > 1 && group == graph[node.in[0]].type.shape[1] && group == graph[node.out[0]].type.shape[1];
 }
 
+std::int64_t bytes_of(const Type& type) {
+  return static_cast<std::int64_t>(byte_size(type.dtype, type.shape));
+}
+
+std::int64_t weight_bytes(const Graph& graph, const Block& block) {
+  std::int64_t bytes = 0;
+  for (const std::size_t node : block.nodes) bytes += bytes_of(graph[graph.nodes[node].in[1]].type);
+  return bytes;
+}
+
 class Finder {
  public:
   explicit Finder(const Graph& graph)
@@ -63,10 +73,8 @@ std::vector<Block> find_blocks(const Graph& graph) { return Finder(graph).run();
 
 std::int64_t inner_bytes(const Graph& graph, const Block& block) {
   std::int64_t bytes = 0;
-  for (std::size_t i = 0; i + 1 < block.nodes.size(); ++i) {
-    const Type& type = graph[graph.nodes[block.nodes[i]].out[0]].type;
-    bytes += static_cast<std::int64_t>(byte_size(type.dtype, type.shape));
-  }
+  for (std::size_t i = 0; i + 1 < block.nodes.size(); ++i)
+    bytes += bytes_of(graph[graph.nodes[block.nodes[i]].out[0]].type);
   return bytes;
 }
 
@@ -78,10 +86,14 @@ bool can_fuse(const Graph& graph, const Block& block, Isa isa, Floats floats) {
   });
 }
 
+// Tensors in between that are small stay in the cache anyway, and weights that are large are read again for each strip.
+// The bounds are measured: MobileNet v2 in int8 and in float, 1 MiB of L2 cache.
 bool fuses_by_rule(const Graph& graph, const Block& block, Isa isa, Floats floats) {
-  constexpr std::int64_t kLeastBytes = 1 << 20;
+  constexpr std::int64_t kLeastBytes = 512 * 1024, kLeastOverWeights = 4;
   const std::int64_t images = graph[graph.nodes[block.nodes[0]].out[0]].type.shape[0];
-  return inner_bytes(graph, block) / images >= kLeastBytes && can_fuse(graph, block, isa, floats);
+  const std::int64_t bytes = inner_bytes(graph, block) / std::max<std::int64_t>(images, 1);
+  return bytes >= kLeastBytes && bytes >= kLeastOverWeights * weight_bytes(graph, block) &&
+         can_fuse(graph, block, isa, floats);
 }
 
 }  // namespace eke

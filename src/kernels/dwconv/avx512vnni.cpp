@@ -324,16 +324,30 @@ inline bool run(const Place<B, Store>& place, int pixels) noexcept {
   if (is_window(a, 3, 3, 2)) return window<3, 3, 2>(place, pixels), true;
   if (is_window(a, 5, 5, 1)) return window<5, 5, 1>(place, pixels), true;
   if (is_window(a, 5, 5, 2)) return window<5, 5, 2>(place, pixels), true;
-  if (is_window(a, 7, 7, 1)) return window<7, 7, 1>(place, pixels), true;
-  if (is_window(a, 7, 7, 2)) return window<7, 7, 2>(place, pixels), true;
   if constexpr (B::kChannels == 64)  // pixels that stand for several
     if (is_window(a, 3, 3, 3)) return window<3, 3, 3>(place, pixels), true;
   if constexpr (B::kPixels == 1) return any_window(place), true;
   return false;
 }
 
+// 64 channels of at least four pixels with windows of 7x7. The code is large, hence of its own and only for what is usual; were
+// a Place handed to it, that of the other windows would have to be in memory.
+template <int S>
+[[gnu::noinline]] void window7(const DwconvU8S8Args& a, int c) noexcept {
+  using Store = Requantize<Block<4>, false>;
+  const Store store(a, c, 0);
+  const Place<Block<4>, Store> place(a, c, 0, store);
+  int pixel = 0;
+  for (; pixel + 4 <= a.pixels; pixel += 4) tile<4, 7, 7, S>(place, pixel);
+  if (pixel < a.pixels) tile<4, 7, 7, S>(place, a.pixels - 4);
+}
+
 template <class B, bool Negative>
 inline bool run(const DwconvU8S8Args& a, int c, int pixels, int distance) noexcept {
+  if constexpr (B::kChannels == 64 && !Negative) {
+    if (pixels >= 4 && is_window(a, 7, 7, 1)) return window7<1>(a, c), true;
+    if (pixels >= 4 && is_window(a, 7, 7, 2)) return window7<2>(a, c), true;
+  }
   const Requantize<B, Negative> store(a, c, distance);
   return run(Place<B, Requantize<B, Negative>>(a, c, distance, store), pixels);
 }

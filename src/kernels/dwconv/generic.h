@@ -36,16 +36,6 @@ inline void dwconv_tile(const DwconvF32Args& a, std::ptrdiff_t pixel, int c) noe
   for (int i = 0; i < T; ++i) finish(a, acc[i], c, at_most_16(a.channels - c), pixel + i);
 }
 
-template <int KH, int KW, int S>
-inline void dwconv_window(const DwconvF32Args& a) noexcept {
-  constexpr int kTile = 4;
-  int pixel = 0;
-  for (; pixel + kTile <= a.pixels; pixel += kTile)
-    for (int c = 0; c < a.channels; c += 16) dwconv_tile<kTile, KH, KW, S>(a, pixel, c);
-  for (; pixel < a.pixels; ++pixel)
-    for (int c = 0; c < a.channels; c += 16) dwconv_tile<1, KH, KW, S>(a, pixel, c);
-}
-
 // V * 16 channels from c on of one pixel.
 template <int V>
 inline void dwconv_block(const DwconvF32Args& a, std::ptrdiff_t pixel, int c) noexcept {
@@ -59,6 +49,25 @@ inline void dwconv_block(const DwconvF32Args& a, std::ptrdiff_t pixel, int c) no
   for (int v = 0; v < V; ++v) finish(a, acc[v], c + v * 16, at_most_16(a.channels - c - v * 16), pixel);
 }
 
+inline void dwconv_pixel(const DwconvF32Args& a, std::ptrdiff_t pixel) noexcept {
+  int c = 0;
+  for (; c + 64 <= a.channels; c += 64) dwconv_block<4>(a, pixel, c);
+  for (; c < a.channels; c += 16) dwconv_block<1>(a, pixel, c);
+}
+
+// A last tile of less than four pixels starts earlier and makes some of them again.
+template <int KH, int KW, int S>
+inline void dwconv_window(const DwconvF32Args& a) noexcept {
+  constexpr int kTile = 4;
+  int pixel = 0;
+  for (; pixel + kTile <= a.pixels; pixel += kTile)
+    for (int c = 0; c < a.channels; c += 16) dwconv_tile<kTile, KH, KW, S>(a, pixel, c);
+  if (pixel < a.pixels && a.pixels >= kTile)
+    for (int c = 0; c < a.channels; c += 16) dwconv_tile<kTile, KH, KW, S>(a, a.pixels - kTile, c);
+  else
+    for (; pixel < a.pixels; ++pixel) dwconv_pixel(a, pixel);
+}
+
 inline void dwconv(const DwconvF32Args& a) noexcept {
   if (is_window(a, 3, 3, 1)) return dwconv_window<3, 3, 1>(a);
   if (is_window(a, 3, 3, 2)) return dwconv_window<3, 3, 2>(a);
@@ -66,11 +75,7 @@ inline void dwconv(const DwconvF32Args& a) noexcept {
   if (is_window(a, 5, 5, 2)) return dwconv_window<5, 5, 2>(a);
   if (is_window(a, 7, 7, 1)) return dwconv_window<7, 7, 1>(a);
   if (is_window(a, 7, 7, 2)) return dwconv_window<7, 7, 2>(a);
-  for (int pixel = 0; pixel < a.pixels; ++pixel) {
-    int c = 0;
-    for (; c + 64 <= a.channels; c += 64) dwconv_block<4>(a, pixel, c);
-    for (; c < a.channels; c += 16) dwconv_block<1>(a, pixel, c);
-  }
+  for (int pixel = 0; pixel < a.pixels; ++pixel) dwconv_pixel(a, pixel);
 }
 
 }  // namespace

@@ -81,15 +81,16 @@ class FusedStep : public Step {
   // What a buffer holds: rows of one image. Row `begin` is at its front.
   using Held = std::array<Rows, kMostParts>;
 
-  // As many rows of the result as bring this many bytes of rows in between.
+  // As many rows of the result as bring about so many bytes of rows in between: they stay in the L2 cache, and weights are
+  // not read more often than what they make.
   std::int64_t rows_of_a_strip() const noexcept {
-    constexpr std::int64_t kBytes = 96 * 1024;
+    const std::int64_t wanted = std::max<std::int64_t>(128 * 1024, static_cast<std::int64_t>(weight_bytes()));
     std::int64_t bytes = 0, rows = 1;
     for (std::size_t i = parts_.size() - 1; i > 0; --i) {
       rows *= parts_[i].rows.stride;
       bytes += rows * parts_[i - 1].row_bytes;
     }
-    return std::clamp<std::int64_t>(kBytes / bytes, 1, parts_.back().rows.out);
+    return std::clamp<std::int64_t>(wanted / bytes, 1, parts_.back().rows.out);
   }
 
   void work(const StepArgs& args, std::size_t thread, std::size_t count) const noexcept {
@@ -169,7 +170,7 @@ FusedStep::Part part_of(const Query& query, std::unique_ptr<Step> step) {
 
 Prepared prepare_fused(const std::vector<Query>& queries) {
   std::vector<FusedStep::Part> parts;
-  std::string kernels, layers;
+  std::string kernels;
   for (const Query& query : queries) {
     Prepared prepared = first_legal(query).prepare(query);
     kernels += (kernels.empty() ? "fused " : " + ") + prepared.tactic;
