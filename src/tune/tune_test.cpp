@@ -103,8 +103,8 @@ TEST(Tuning, BadFilesAreRefusedWithTheMember) {
 
 // A network, threads and what is counted while it is tuned.
 struct Work {
-  explicit Work(std::uint64_t seed)
-      : graph(random_network(seed, {.quantized = true})), inputs(inputs_of(graph)) {
+  explicit Work(std::uint64_t seed) : Work(random_network(seed, {.quantized = true})) {}
+  explicit Work(Graph network) : graph(std::move(network)), inputs(inputs_of(graph)) {
     options.rounds = 3;
     options.window = [this](int done, int total) {
       ++windows;
@@ -141,6 +141,34 @@ TEST(Tune, FinishesWithAPlanThatGivesTheSameIntegers) {
   ASSERT_EQ(actual[1].type().dtype, expected[1].type().dtype);
   for (std::int64_t i = 0; i < expected[1].count(); ++i)
     EXPECT_EQ(element_as_double(actual[1].view(), i), element_as_double(expected[1].view(), i));
+}
+
+// A block against its layers one by one, whichever of the two is by rule.
+TEST(Tune, ComparesABlockWithAllOfItsLayers) {
+  for (const bool large : {true, false}) {
+    const std::int64_t side = large ? 112 : 20;
+    Work work(
+        testing::random_block(1, {.quantized = true},
+                              {.channels = 16, .height = side, .width = side, .wide = 64, .projected = 16}));
+    work.tune();
+    const auto block = std::ranges::find_if(work.plan.layers, [](const TunedLayer& layer) {
+      return layer.by_rule.tactic == "fused" || std::ranges::any_of(layer.others, [](const MeasuredWay& way) {
+               return way.choice.tactic == "fused";
+             });
+    });
+    ASSERT_NE(block, work.plan.layers.end());
+    EXPECT_EQ(block->by_rule.tactic == "fused", large);
+    for (const MeasuredWay& way : block->others) {
+      EXPECT_NE(way.cost.ratio, 1) << way.choice.tactic << " was not measured";
+      if (way.choice.isa != block->by_rule.isa) continue;
+      // All of the block against one of its layers would be far off.
+      EXPECT_GT(way.cost.ratio, 1.0 / 3) << way.choice.tactic;
+      EXPECT_LT(way.cost.ratio, 3) << way.choice.tactic;
+    }
+    if (large) {
+      EXPECT_GT(block->share, 0.5) << "of a network that is nothing else";
+    }
+  }
 }
 
 // Costs are the objective's: one that makes a plan by rule cheap keeps it.
