@@ -93,6 +93,9 @@ against_ort() { # THREADS MODELS...
     echo "inside a running node process, and the memory that this adds to it."
     echo
     node bench/peers/ort_start.mjs "$eke" --models "$(list "${integers[@]}" "${floats[@]}")" | node bench/peers/start_table.mjs
+  else
+    echo
+    echo "Not compared with ONNX Runtime: node or bench/peers/node_modules is missing (bench/peers/README.md)."
   fi
 
   section "bfloat16 against float32, 1 thread"

@@ -79,9 +79,14 @@ void global_average_u8_neon(const GlobalAverageU8Args& a) noexcept {
     I16 sums[V];
     byte_sums<V>(
         a.rows, a.input_zero, [&](int r) { return a.in + r * a.in_stride + c; }, sums);
-    for (int v = 0; v < V; ++v)
-      store(a.out + c + 16 * v, Bytes{requantize(sums[v], multiplier, multiplier, multiplier)},
-            a.channels - c - 16 * v);
+    for (int v = 0; v < V; ++v) {
+      const int at = c + 16 * v, count = a.channels - at;
+      if (a.to_float)
+        store(static_cast<float*>(a.out) + at, to_float(sums[v]) * multiplier, at_most_16(count));
+      else
+        store(static_cast<std::uint8_t*>(a.out) + at,
+              Bytes{requantize(sums[v], multiplier, multiplier, multiplier)}, count);
+    }
   });
 }
 
