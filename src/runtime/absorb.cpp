@@ -41,6 +41,20 @@ std::vector<float> channel_scales(const QParams& params, std::int64_t channels) 
                              : params.scale;
 }
 
+Tensor dequantized(const Tensor& tensor) {
+  const QParams& params = *tensor.type().quant;
+  const Shape& shape = tensor.shape();
+  const std::int64_t inner = params.per_tensor() ? 1 : shape.count(params.axis + 1, shape.rank());
+  const std::int64_t channels = params.per_tensor() ? 1 : shape[params.axis];
+  Tensor result(DType::f32, shape);
+  const auto values = result.mutable_values<float>();
+  for (std::int64_t i = 0; i < tensor.count(); ++i)
+    values[static_cast<std::size_t>(i)] = quantized::dequantize(
+        quantized::load(tensor.view(), i),
+        quantized::params(tensor.type(), static_cast<std::size_t>(i / inner % channels)));
+  return result;
+}
+
 class Absorber {
  public:
   Absorber(Graph graph, std::vector<LowerNote>* notes)
@@ -82,10 +96,16 @@ class Absorber {
     return alias == alias_.end() ? id : alias->second;
   }
 
-  // The float value itself: where only its quantized tensor exists so far, a DequantizeLinear makes it.
+  // The float value itself: where only its quantized tensor exists so far, a DequantizeLinear makes it; that of a constant
+  // is another constant.
   ValueId real(ValueId id) {
     const ValueId q = quantized(id);
     if (q == kNoValue || materialized_.contains(id)) return resolved(id);
+    if (const Tensor* constant = graph_.constant(q)) {
+      materialized_[id] = true;
+      alias_[id] = add_constant(graph_[id].name, dequantized(*constant));
+      return alias_[id];
+    }
     materialized_[id] = true;
     graph_.nodes.push_back({op::DequantizeLinear{}, {q}, {id}, graph_[id].name + "_dequantize"});
     return id;

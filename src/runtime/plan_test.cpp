@@ -143,6 +143,23 @@ TEST(Lower, KeepsTheMeaningOfAQuantizedNetwork) {
   }
 }
 
+// Weights of a layer whose data stay in float: a scale a channel of theirs, whatever reads them.
+TEST(Lower, DequantizesConstantsByChannel) {
+  const Graph graph = infer_types(parse_text(R"(graph "g"
+input %x: f32[1,2,2,2]
+const %q: i8[3,2,1,1] = [100,-50,20,7,-3,90]
+const %s: f32[3] = [0.01,0.5,2]
+const %z: i8[3] = [0,1,-2]
+%w: f32[3,2,1,1] = DequantizeLinear "weights" (%q, %s, %z) {axis=0}
+%y: f32[1,3,2,2] = Conv "conv" (%x, %w)
+output %y
+)"));
+  const auto inputs = inputs_of(graph, 1);
+  const Tensor expected = evaluate(graph, inputs)[0], actual = run(graph, inputs, 1, {})[0];
+  for (std::int64_t i = 0; i < expected.count(); ++i)
+    EXPECT_NEAR(element_as_double(actual.view(), i), element_as_double(expected.view(), i), 1e-4);
+}
+
 TEST(Plan, RunAllocatesNothing) {
   for (const bool quantized : {false, true}) {
     const Graph graph = random_network(3, {.quantized = quantized});
