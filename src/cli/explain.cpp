@@ -30,7 +30,7 @@ int explain(const Options& options) {
   const Dataset data = all.size() > wanted ? all.split(wanted).chosen : all;
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
-  check_keep(graph, options.quantization.keep);
+  check_patterns(graph, options.quantization);
   const CalibrationParts parts = hold_back(data, options.quantization.effort != "fast");
   CalibrationImages images(parts.calibration, preprocess, threads);
   std::optional<HeldBack> held;

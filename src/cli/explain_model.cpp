@@ -147,9 +147,11 @@ class ActivationWatch {
  public:
   ActivationWatch(const CalibratedGraph& calibrated, const QuantReport& report,
                   const QuantizeOptions& options)
-      : calibrated_(calibrated), options_(options) {
-    for (const QuantizedTensor& tensor : report.tensors)
+      : calibrated_(calibrated) {
+    for (const QuantizedTensor& tensor : report.tensors) {
       effects_.push_back({.name = tensor.name, .seen = tensor.seen, .range = tensor.range});
+      schemes_.push_back(tensor.bits == 16 ? in_16_bits(options.activations) : options.activations);
+    }
   }
 
   std::vector<ActivationEffect> run(CalibrationImages& images, std::int64_t limit, const Threads& threads) {
@@ -182,8 +184,8 @@ class ActivationWatch {
   void take(std::size_t index, std::span<const float> values, std::span<const std::string> names,
             std::int64_t batch) {
     ActivationEffect& effect = effects_[index];
-    const ScaleZero qparams = qparams_for(effect.range, options_.activations);
-    const Levels levels = levels_of(options_.activations);
+    const ScaleZero qparams = qparams_for(effect.range, schemes_[index]);
+    const Levels levels = levels_of(schemes_[index]);
     const double lo = (levels.lo - qparams.zero_point - 0.5) * double{qparams.scale},
                  hi = (levels.hi - qparams.zero_point + 0.5) * double{qparams.scale};
     const std::size_t each = values.size() / static_cast<std::size_t>(batch);
@@ -226,7 +228,7 @@ class ActivationWatch {
   }
 
   const CalibratedGraph& calibrated_;
-  const QuantizeOptions& options_;
+  std::vector<ActivationScheme> schemes_;
   std::vector<ActivationEffect> effects_;
   std::vector<std::vector<std::pair<float, std::string>>> peaks_;  // of the images
 };

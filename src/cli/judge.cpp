@@ -28,16 +28,16 @@ HeldBack held_back_images(const Dataset& data, const Preprocess& preprocess, con
 }
 
 Judge::Judge(const Graph& graph, HeldBack& held, const Threads& threads) : held_(held), threads_(threads) {
-  run(graph, [&](std::vector<float> output) {
+  run(graph, Floats::f32, [&](std::vector<float> output) {
     const std::size_t image = reference_.size();
     right_.push_back(held_.labels.empty() || largest(output) == held_.labels[image]);
     reference_.push_back(std::move(output));
   });
 }
 
-Judged Judge::of(const Graph& graph) {
+Judged Judge::of(const Graph& graph, Floats floats) {
   Judged judged;
-  run(graph, [&](const std::vector<float>& output) {
+  run(graph, floats, [&](const std::vector<float>& output) {
     const std::size_t image = judged.right.size();
     judged.sqnr_db.push_back(std::min(sqnr_db(reference_[image], output), kExactDb));
     judged.right.push_back(largest(output) ==
@@ -46,8 +46,9 @@ Judged Judge::of(const Graph& graph) {
   return judged;
 }
 
-void Judge::run(const Graph& graph, const std::function<void(std::vector<float> output)>& take) {
-  Session session(graph, threads_);
+void Judge::run(const Graph& graph, Floats floats,
+                const std::function<void(std::vector<float> output)>& take) {
+  Session session(graph, threads_, {.floats = floats});
   held_.images.each_batch(session.batch(), session.row_size(), 0, "",
                           [&](std::span<const float> values, std::span<const std::string> names) {
                             session.run_rows(values);

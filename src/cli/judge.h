@@ -7,6 +7,7 @@
 
 #include "cli/calibration_images.h"
 #include "data/metrics.h"
+#include "runtime/plan.h"
 
 namespace eke::cli {
 
@@ -39,12 +40,12 @@ class Judge {
   // Runs the float model once. The images and the threads must outlive it.
   Judge(const Graph& graph, HeldBack& held, const Threads& threads);
 
-  Judged of(const Graph& graph);
+  Judged of(const Graph& graph, Floats floats = Floats::f32);
   const std::vector<bool>& float_right() const noexcept { return right_; }
   bool by_labels() const noexcept { return !held_.labels.empty(); }
 
  private:
-  void run(const Graph& graph, const std::function<void(std::vector<float> output)>& take);
+  void run(const Graph& graph, Floats floats, const std::function<void(std::vector<float> output)>& take);
 
   HeldBack& held_;
   const Threads& threads_;

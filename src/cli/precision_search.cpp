@@ -132,9 +132,9 @@ class Searcher {
   }
 
   Json measured_costs() {
-    const CompileOptions apart{.fuse = false};  // each layer is a step
-    Session in_float(mixtures_.float_graph(), threads_, apart),
-        in_int8(optimize(mixtures_.made(all(kInt8))), threads_, apart);
+    // Each layer is a step.
+    Session in_float(mixtures_.float_graph(), threads_, {.floats = options_.floats, .fuse = false}),
+        in_int8(optimize(mixtures_.made(all(kInt8))), threads_, {.fuse = false});
     Session* const sessions[] = {&in_float, &in_int8};
     const std::vector<StepTimes> times = step_times(sessions, options_.rounds);
     double scale[2] = {1e-6, 1e-6};  // to milliseconds
@@ -187,7 +187,7 @@ class Searcher {
   void measure(TriedMixture& mixture) {
     const Json measured = journal_.get({"mixtures", code_of(mixture.assigned)}, [&] {
       const Graph graph = mixtures_.made(mixture.assigned);
-      const Judged judged = judge_.of(optimize(graph));
+      const Judged judged = judge_.of(optimize(graph), options_.floats);
       return Json{{"cost", cost_of_whole(graph)},
                   {"sqnr_db", median(judged.sqnr_db)},
                   {"right", bits_of(judged.right)}};
@@ -209,7 +209,7 @@ class Searcher {
       base_ = journal_.get({"cost_in_int8"}, [&] { return Json(by_energy() ? joules_of(*in_int8_) : ms); })
                   .get<double>();
     }
-    Session session(optimize(graph), threads_);
+    Session session(optimize(graph), threads_, {.floats = options_.floats});
     Session* const pair[] = {in_int8_.get(), &session};
     if (!by_energy()) {
       const std::vector<double> ms = measure_ms(pair);

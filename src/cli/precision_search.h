@@ -71,10 +71,11 @@ class SearchJournal {
 
 struct SearchOptions {
   SearchObjective objective = SearchObjective::latency;
-  double max_drop = 0;         // a share
-  std::size_t mixtures = 12;   // to try, besides those of simple rules
-  int rounds = 20;             // of timing
-  Objective joules = nullptr;  // of an inference, for SearchObjective::energy
+  double max_drop = 0;          // a share
+  std::size_t mixtures = 12;    // to try, besides those of simple rules
+  int rounds = 20;              // of timing
+  Floats floats = Floats::f32;  // what layers in float compute in, when mixtures are measured
+  Objective joules = nullptr;   // of an inference, for SearchObjective::energy
   // The bytes of a model, as it would be saved.
   std::function<std::int64_t(const Graph&)> saved_bytes = {};
 };

@@ -61,6 +61,16 @@ void declare_quantization(App& app, QuantizationOptions& options) {
       ->group(group)
       ->check(one_of({"uint8", "int8"}))
       ->capture_default_str();
+  app.add_option("--activation-bits", options.activation_bits,
+                 "8, or 16 for all activations: layers then run in float between roundings to 16 bits (ONNX "
+                 "opset 21), for other engines and to see what 8 bits cost")
+      ->group(group)
+      ->check(one_of({"8", "16"}))
+      ->capture_default_str();
+  app.add_option("--wide", options.wide,
+                 "nodes whose results alone are rounded to 16 bits instead of 8; * and ? are wildcards")
+      ->group(group)
+      ->type_name("NODE...");
   app.add_option("--for", options.engine,
                  "the engine that will run it: cpu; tensorrt or dla-orin, which want --activations int8 "
                  "--symmetric; what the DLA adds or joins gets one scale")
@@ -87,6 +97,8 @@ QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph&
   result.correct_biases = !options.keep_biases;
   result.float_outputs = !options.round_outputs;
   result.keep = options.keep;
+  result.wide = options.activation_bits == 16;
+  result.wide_nodes = options.wide;
   return quantize_options({.device = *parse_device(options.engine)}, graph, std::move(result));
 }
 
@@ -96,6 +108,8 @@ void check_quantization(const QuantizationOptions& options) {
         "--calibrator {}: the calibrators are min-max, moving-average, percentile, mse and entropy",
         options.calibrator));
   }
+  if ((options.activation_bits == 16 || !options.wide.empty()) && options.engine != "cpu")
+    throw UsageError(fmt::format("--for {} takes activations of 8 bits only", options.engine));
 }
 
 std::vector<std::string> as_patterns(std::vector<std::string> names) {
@@ -106,17 +120,21 @@ std::vector<std::string> as_patterns(std::vector<std::string> names) {
 }
 
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
-void check_keep(const Graph& graph, const std::vector<std::string>& patterns) {
-  try {
-    match_nodes(graph, patterns);
-  } catch (const Error& error) {
-    throw UsageError(fmt::format("--keep: {}", error.what()));
-  }
+void check_patterns(const Graph& graph, const QuantizationOptions& options) {
+  const auto check_those = [&](std::string_view option, const std::vector<std::string>& patterns) {
+    try {
+      match_nodes(graph, patterns);
+    } catch (const Error& error) {
+      throw UsageError(fmt::format("{}: {}", option, error.what()));
+    }
+  };
+  check_those("--keep", options.keep);
+  check_those("--wide", options.wide);
 }
 
 CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
                              const QuantizationOptions& options) {
-  CalibratedGraph result{graph, {}, {}};
+  CalibratedGraph result{.graph = graph, .before = graph, .ranges = {}, .equalized = {}, .divided_by = {}};
   // The means that biases are corrected by are what equalization goes by, too; whether they are used is decided later.
   QuantizeOptions rewrite = rewrite_options(options, graph);
   rewrite.correct_biases = true;
@@ -138,31 +156,55 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
   return result;
 }
 
-Quantized quantize_calibrated(const Graph& original, const CalibratedGraph& calibrated,
-                              CalibrationImages& images, const Threads& threads,
-                              const QuantizationOptions& options, std::vector<LearnedLayer>& learned) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
-  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
-  const Shape& input = original[original.inputs[0]].type.shape;
-  const std::int64_t batch = input[0], row_size = input.count() / batch;
-  std::unique_ptr<Progress> progress;
-  LearnOptions learn{.images = images.count(), .wanted = &original, .divided_by = calibrated.divided_by};
-  learn.progress = [&](std::size_t done, std::size_t layers) {
-    if (!progress)
-      progress = std::make_unique<Progress>("learning to round", static_cast<std::int64_t>(layers));
-    progress->update(static_cast<std::int64_t>(done));
-  };
-  const ForEachBatch each = [&](const TakeBatch& take) {
-    std::vector<float> whole(static_cast<std::size_t>(input.count()));
-    images.each_batch(batch, row_size, 0, "",
+namespace {
+
+// Whole batches of `graph`'s input.
+ForEachBatch batches_of(const Graph& graph, CalibrationImages& images) {
+  const Shape& input = graph[graph.inputs[0]].type.shape;
+  return [&images, batch = input[0], count = input.count()](const TakeBatch& take) {
+    std::vector<float> whole(static_cast<std::size_t>(count));
+    images.each_batch(batch, count / batch, 0, "",
                       [&](std::span<const float> values, std::span<const std::string> names) {
                         std::ranges::copy(values, whole.begin());
                         take(whole, static_cast<std::int64_t>(names.size()));
                       });
   };
-  Learned result = learn_rounding(calibrated.graph, calibrated.ranges, rewrite, each, learn, threads);
+}
+
+std::function<void(std::size_t, std::size_t)> shown_as(const std::string& what) {
+  return [what, progress = std::shared_ptr<Progress>()](std::size_t done, std::size_t of) mutable {
+    if (!progress) progress = std::make_shared<Progress>(what, static_cast<std::int64_t>(of));
+    progress->update(static_cast<std::int64_t>(done));
+    throw_if_interrupted();
+  };
+}
+
+}  // namespace
+
+Quantized quantize_calibrated(const CalibratedGraph& calibrated, CalibrationImages& images,
+                              const Threads& threads, const QuantizationOptions& options,
+                              std::vector<LearnedLayer>& learned) {
+  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
+  const LearnOptions learn{.images = images.count(),
+                           .wanted = &calibrated.before,
+                           .divided_by = calibrated.divided_by,
+                           .progress = shown_as("learning to round")};
+  Learned result = learn_rounding(calibrated.graph, calibrated.ranges, rewrite,
+                                  batches_of(calibrated.graph, images), learn, threads);
   learned = std::move(result.layers);
   return std::move(result.quantized);
+}
+
+Reconstructed reconstruct_calibrated(const CalibratedGraph& calibrated, Quantized start,
+                                     CalibrationImages& images, const Threads& threads,
+                                     const QuantizationOptions& options) {
+  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  const ReconstructOptions reconstruct{.wanted = &calibrated.before,
+                                       .divided_by = calibrated.divided_by,
+                                       .progress = shown_as("reconstructing blocks")};
+  return reconstruct_blocks(calibrated.graph, calibrated.ranges, rewrite, std::move(start),
+                            batches_of(calibrated.graph, images), reconstruct, threads);
 }
 
 }  // namespace eke::cli

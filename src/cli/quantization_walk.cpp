@@ -3,20 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "base/statistics.h"
 #include "cli/explain_model.h"
+#include "cli/tune_ranges.h"
 #include "passes/passes.h"
+#include "quant/repair.h"
 #include "target/arithmetic.h"
 
 namespace eke::cli {
 
 namespace {
 
-constexpr std::int64_t kRankingImages = 4;
+constexpr std::int64_t kRankingImages = 4, kTuningImages = 24;
 constexpr double kSmall = 0.05;
 
 struct Candidate {
@@ -24,6 +28,7 @@ struct Candidate {
   std::shared_ptr<const CalibratedGraph> calibrated;
   Quantized quantized;
   std::vector<LearnedLayer> learned;
+  std::vector<ReconstructedBlock> blocks;
 };
 
 class Walker {
@@ -42,6 +47,7 @@ class Walker {
     walk_.calibrated = std::move(kept_.calibrated);
     walk_.quantized = std::move(kept_.quantized);
     walk_.learned = std::move(kept_.learned);
+    walk_.blocks = std::move(kept_.blocks);
     return std::move(walk_);
   }
 
@@ -57,7 +63,10 @@ class Walker {
     try_step("plain calibration", [&] { return made(plain); });
     if (wanted.effort != "fast") try_settings();
     if (wanted.effort == "best") {
+      if (try_step("ranges by the output", [&] { return with_tuned_ranges(); }))
+        calibrated_[key_of(kept_.settings)] = kept_.calibrated;
       try_setting("learned rounding", [](auto& s) { s.learn = true; });
+      try_step("block reconstruction", [&] { return with_blocks(); });
       if (options_.max_drop) keep_layers_in_float();
     }
     if (walk_.ended.empty())
@@ -78,6 +87,12 @@ class Walker {
                         [bits = bits_of_small_layers()](auto& s) { s.layer_bits = bits; });
     if (!wanted.keep_biases) left.emplace_back("bias correction", [](auto& s) { s.keep_biases = false; });
     if (wanted.equalize == "auto") left.emplace_back("equalization", [](auto& s) { s.equalize = "on"; });
+    const QuantizeOptions rewrite = rewrite_options(wanted, graph_);
+    const Ranges& seen = kept_.calibrated->ranges;
+    if (!absorb_biases(graph_, seen, rewrite).layers.empty())
+      left.emplace_back("bias absorption", [](auto& s) { s.absorb_biases = true; });
+    if (!split_channels(graph_, seen, rewrite).layers.empty())
+      left.emplace_back("channel splitting", [](auto& s) { s.split_channels = true; });
     if (wanted.weight_range == "auto" && wanted.weight_bits == 8)
       left.emplace_back("clipped weights", [](auto& s) { s.weight_range = "mse"; });
     for (int round = 0; round < 2; ++round) {
@@ -135,6 +150,24 @@ class Walker {
     }
   }
 
+  Candidate with_tuned_ranges() {
+    Candidate candidate = kept_;
+    TunedRanges tuned =
+        tune_ranges(*kept_.calibrated, kept_.quantized, kept_.settings, images_, kTuningImages, threads_);
+    candidate.calibrated = std::make_shared<CalibratedGraph>(std::move(tuned.calibrated));
+    candidate.quantized = std::move(tuned.quantized);
+    return candidate;
+  }
+
+  Candidate with_blocks() {
+    Candidate candidate = kept_;
+    Reconstructed result =
+        reconstruct_calibrated(*kept_.calibrated, kept_.quantized, images_, threads_, kept_.settings);
+    candidate.quantized = std::move(result.quantized);
+    candidate.blocks = std::move(result.blocks);
+    return candidate;
+  }
+
   Candidate with_float_layers(const std::vector<std::string>& names) {
     Candidate candidate = kept_;
     candidate.settings.keep = options_.quantization.keep;
@@ -155,14 +188,36 @@ class Walker {
   }
 
   Candidate made(const QuantizationOptions& settings) {
-    Candidate candidate{.settings = settings, .calibrated = nullptr, .quantized = {}, .learned = {}};
-    std::shared_ptr<const CalibratedGraph>& calibrated = settings.equalize == "on" ? equalized_ : as_it_is_;
-    if (!calibrated)
-      calibrated = std::make_shared<CalibratedGraph>(calibrate_on(graph_, images_, threads_, settings));
-    candidate.calibrated = calibrated;
+    Candidate candidate{
+        .settings = settings, .calibrated = nullptr, .quantized = {}, .learned = {}, .blocks = {}};
+    candidate.calibrated = calibrated(settings);
     candidate.quantized =
-        quantize_calibrated(graph_, *calibrated, images_, threads_, settings, candidate.learned);
+        quantize_calibrated(*candidate.calibrated, images_, threads_, settings, candidate.learned);
     return candidate;
+  }
+
+  // What calibration depends on, of what the walk decides.
+  using Key = std::array<bool, 3>;
+  static Key key_of(const QuantizationOptions& settings) {
+    return {settings.absorb_biases, settings.split_channels, settings.equalize == "on"};
+  }
+
+  std::shared_ptr<const CalibratedGraph> calibrated(const QuantizationOptions& settings) {
+    std::shared_ptr<const CalibratedGraph>& made = calibrated_[key_of(settings)];
+    if (!made)
+      made = std::make_shared<CalibratedGraph>(calibrate_on(repaired(settings), images_, threads_, settings));
+    return made;
+  }
+
+  Graph repaired(const QuantizationOptions& settings) {
+    if (!settings.absorb_biases && !settings.split_channels) return graph_;
+    QuantizationOptions plain = settings;
+    plain.absorb_biases = plain.split_channels = false;
+    plain.equalize = "off";
+    const Ranges& seen = calibrated(plain)->ranges;
+    const QuantizeOptions rewrite = rewrite_options(settings, graph_);
+    Graph graph = settings.absorb_biases ? absorb_biases(graph_, seen, rewrite).graph : graph_;
+    return settings.split_channels ? split_channels(graph, seen, rewrite).graph : graph;
   }
 
   void begin_to_judge() {
@@ -190,6 +245,7 @@ class Walker {
     step.sqnr_db = median(judged.sqnr_db);
     step.right = std::ranges::count(judged.right, true);
     step.drop = compare_paired(judge_->float_right(), judged.right);
+    if (candidate.blocks.size() > kept_.blocks.size()) step.error_left = error_left(candidate.blocks);
     step.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     step.kept = walk_.steps.empty() || gains(judged, step);
     if (step.kept) {
@@ -200,6 +256,13 @@ class Walker {
     }
     walk_.steps.push_back(std::move(step));
     return walk_.steps.back().kept;
+  }
+
+  static double error_left(const std::vector<ReconstructedBlock>& blocks) {
+    std::vector<double> left;
+    for (const ReconstructedBlock& block : blocks)
+      left.push_back(block.before > 0 ? block.after / block.before : 1);
+    return median(left);
   }
 
   // Few images show nothing: where none of n differs, up to 3 / n of all may (the rule of three).
@@ -223,7 +286,7 @@ class Walker {
   const WalkOptions& options_;
   const Threads& threads_;
   std::optional<Judge> judge_;
-  std::shared_ptr<const CalibratedGraph> as_it_is_, equalized_;
+  std::map<Key, std::shared_ptr<const CalibratedGraph>> calibrated_;
   Candidate kept_;
   Judged judged_;
   Walk walk_;
@@ -258,6 +321,7 @@ Json to_json(const Walk& walk) {
     entry["difference"] = {{"accuracy", step.drop.difference},
                            {"low", step.drop.interval.low},
                            {"high", step.drop.interval.high}};
+    if (step.error_left) entry["block_error_left"] = *step.error_left;
     if (step.gain)
       entry["gain_db"] = {{"mean", step.gain_db},
                           {"low", std::isfinite(step.gain->low) ? Json(step.gain->low) : Json(nullptr)},

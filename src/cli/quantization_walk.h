@@ -1,4 +1,4 @@
-// The way from plain calibration to learned rounding and to layers left in float. Each step is judged on images that it
+// The way from plain calibration to learned rounding, to reconstructed blocks and to layers left in float. Each step is judged on images that it
 // has not seen and stays only where their outputs come closer to those of the float model, by a comparison image by
 // image; none is taken once the drop in accuracy is within the bound. Nothing depends on what the network is called.
 #pragma once
@@ -24,6 +24,8 @@ struct WalkStep {
   std::optional<Interval> gain = {};   // of that mean; none for the first step
   std::int64_t right = 0, images = 0;  // by the labels, or with the same largest output as the float model
   PairedComparison drop = {};          // against the float model
+  // Of blocks that were reconstructed: the median share of the squared error that is left.
+  std::optional<double> error_left = {};
   double seconds = 0;
 };
 
@@ -32,6 +34,7 @@ struct Walk {
   std::shared_ptr<const CalibratedGraph> calibrated;
   Quantized quantized;
   std::vector<LearnedLayer> learned;
+  std::vector<ReconstructedBlock> blocks;
   std::vector<WalkStep> steps;  // as tried; empty where no image was held back
   bool by_labels = false;
   std::int64_t float_right = 0;

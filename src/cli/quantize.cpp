@@ -119,7 +119,7 @@ int quantize(const QuantizeCommand& options) {
     result.images.evaluation = without_labels(*result.images.evaluation);
     result.labels_unused = true;
   }
-  check_keep(graph, options.quantization.keep);
+  check_patterns(graph, options.quantization);
   CalibrationParts parts =
       hold_back(*result.images.calibration, options.quantization.effort != "fast" || options.max_drop);
   result.images.calibration = std::move(parts.calibration);
@@ -163,7 +163,8 @@ int quantize(const QuantizeCommand& options) {
   Session* const sessions[] = {&before, &after};
   result.timing = measure(sessions, 5, options.runs);
   // By the undisturbed runs too: a machine that is busy with other things says little by its median.
-  result.slower = !options.allow_slower && result.timing.ratio[1].median > 1 &&
+  const bool is_simulated = options.quantization.activation_bits == 16 || !options.quantization.wide.empty();
+  result.slower = !options.allow_slower && !is_simulated && result.timing.ratio[1].median > 1 &&
                   result.timing.ms[1].p10 > result.timing.ms[0].p10;
 
   result.above_max_drop = what_drops_too_much(options, result);

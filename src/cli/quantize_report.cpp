@@ -50,6 +50,16 @@ std::string learned_text(const QuantizeResult& r) {
       left.size(), 100 * median(left));
 }
 
+std::string blocks_text(const QuantizeResult& r) {
+  if (r.walk.blocks.empty()) return "";
+  std::vector<double> left;
+  for (const ReconstructedBlock& block : r.walk.blocks)
+    left.push_back(block.before > 0 ? block.after / block.before : 1);
+  return fmt::format(
+      "{} blocks reconstructed: the squared error of what they make is {:.0f} % of before (median)\n",
+      left.size(), 100 * median(left));
+}
+
 std::string calibration_text(const QuantizeResult& r) {
   const CalibrationCheck& c = r.calibration;
   const std::string warning = paint(Colour::bad, "warning");
@@ -234,6 +244,10 @@ Json report_json(const QuantizeResult& r) {
   for (const LearnedLayer& layer : r.walk.learned)
     json["learned"].push_back(
         {{"node", layer.node}, {"error_before", layer.before}, {"error_after", layer.after}});
+  json["reconstructed"] = Json::array();
+  for (const ReconstructedBlock& block : r.walk.blocks)
+    json["reconstructed"].push_back(
+        {{"layers", block.layers}, {"error_before", block.before}, {"error_after", block.after}});
   json["float_islands"] = Json::array();
   for (const FloatIsland& island : r.report.islands) {
     json["float_islands"].push_back({{"node", island.node},
@@ -260,8 +274,8 @@ void report_text(const QuantizeResult& r) {
         "classes; give --eval pairs.csv for verification\n");
   if (!r.images.evaluation) print("no image is left to evaluate: give --eval DATA, or a smaller --count\n");
   print(calibration_text(r));
-  print("\n" + islands_text(r) + equalized_text(r) + learned_text(r) + "\n" + walk_text(r.walk) + "\n" +
-        comparison_table(r));
+  print("\n" + islands_text(r) + equalized_text(r) + learned_text(r) + blocks_text(r) + "\n" +
+        walk_text(r.walk) + "\n" + comparison_table(r));
   if (r.comparison) print(likeness_text(r.comparison->likeness));
   if (r.comparison && r.comparison->embeddings) print(embeddings_text(*r.comparison->embeddings));
   if (r.explanation) print(culprits_text(*r.explanation, kShownCulprits));

@@ -13,6 +13,7 @@
 #include "cli/provenance.h"
 #include "cli/quantization_walk.h"
 #include "cli/saved_model.h"
+#include "cli/tuned.h"
 #include "onnx/onnx.h"
 
 namespace eke::cli {
@@ -22,7 +23,7 @@ namespace {
 constexpr std::size_t kImagesOfNoise = 16;
 
 struct Options {
-  std::string model, data, output, journal, objective = "latency", domain;
+  std::string model, data, output, journal, objective = "latency", domain, precision = "f32";
   double max_drop = 0;
   std::int64_t count = 100, limit = 500;
   int mixtures = 12, rounds = 20, class_offset = 0;
@@ -65,11 +66,12 @@ Images open_images(const Options& options, const std::vector<std::string>& label
 std::string key_of(const Options& options, const Graph& graph, const Preprocess& preprocess,
                    const Images& images, const Threads& threads) {
   const QuantizationOptions& q = options.quantization;
-  std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", options.objective,
-                                 q.engine, q.calibrator, q.activations, q.weight_range, q.weight_bits,
-                                 q.equalize, q.effort, q.percentile, q.per_tensor, q.symmetric,
-                                 q.round_outputs, q.keep_biases, options.mixtures, options.class_offset,
-                                 threads.count(), fmt::join(q.keep, ","), preprocess_to_json(preprocess));
+  std::string text = fmt::format(
+      "{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", options.objective, options.precision,
+      q.activation_bits, fmt::join(q.wide, ","), q.engine, q.calibrator, q.activations, q.weight_range,
+      q.weight_bits, q.equalize, q.effort, q.percentile, q.per_tensor, q.symmetric, q.round_outputs,
+      q.keep_biases, options.mixtures, options.class_offset, threads.count(), fmt::join(q.keep, ","),
+      preprocess_to_json(preprocess));
   for (const ValueId id : graph.inputs) text += to_string(graph[id].type.shape);
   std::uint64_t hash = hash_bytes(text);
   const MappedFile model(options.model);
@@ -106,13 +108,14 @@ int search(const Options& options) {
   const Images images = open_images(options, labels);
   const Threads threads(thread_count(options.common));
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
-  check_keep(graph, options.quantization.keep);
+  check_patterns(graph, options.quantization);
   const bool labelled = has_output_for_each(graph, images.judged, options.class_offset);
   if (labelled && labels.empty()) labels = images.judged.classes();
 
   SearchOptions how{.objective = objective_of(options), .max_drop = options.max_drop / 100};
   how.mixtures = static_cast<std::size_t>(options.mixtures);
   how.rounds = options.rounds;
+  how.floats = floats_of(options.precision);
   how.saved_bytes = [&](const Graph& made) {
     return static_cast<std::int64_t>(
         to_onnx(saved_form(made, model.graph, preprocess, labels), {.pack_weights = true}).size());
@@ -140,7 +143,7 @@ int search(const Options& options) {
     settings.weight_range = "mse";
     settings.learn = true;
     std::vector<LearnedLayer> learned;
-    four = quantize_calibrated(graph, *base.calibrated, calibration, threads, settings, learned).weights;
+    four = quantize_calibrated(*base.calibrated, calibration, threads, settings, learned).weights;
   }
   const Mixtures mixtures(*base.calibrated, rewrite_options(base.settings, base.calibrated->graph),
                           base.quantized, four);
@@ -166,6 +169,7 @@ int search(const Options& options) {
               {"judging_images", images.judged.size()},
               {"journal", options.journal_file()},
               {"found_in_journal", journal.found()},
+              {"floats", options.precision},
               {"threads", threads.count()}};
     json.update(to_json(result, how.objective));
     json["walk"] = to_json(base);
@@ -178,6 +182,8 @@ int search(const Options& options) {
       print(fmt::format("{}: measured in turn with the model all in int8, {} thread{}{}\n", options.objective,
                         threads.count(), threads.count() == 1 ? "" : "s",
                         metering ? "" : fmt::format(", medians of {} runs", options.rounds)));
+    if (how.floats == Floats::bf16)
+      print("layers in float were run in bfloat16: run the model with --precision bf16\n");
     print(fmt::format("what was measured is in '{}'\n\n", options.journal_file()));
     print(verdict_text(options, result, written));
   }
@@ -206,9 +212,9 @@ void add_search(App& app, Action& action) {
       ->check(between(0.0, 100.0))
       ->type_name("POINTS");
   command
-      ->add_option(
-          "--objective", options->objective,
-          "what is made least: latency or energy (layers in float or int8), or size (and 4-bit weights)")
+      ->add_option("--objective", options->objective,
+                   "what is made least: latency or energy (layers in float, bfloat16 with --precision bf16, "
+                   "or int8), or size (and 4-bit weights)")
       ->check(one_of({"latency", "energy", "size"}))
       ->capture_default_str();
   command->add_option("--count", options->count, "calibration images, spread evenly over the data")
@@ -231,6 +237,12 @@ void add_search(App& app, Action& action) {
       ->add_option("--class-offset", options->class_offset,
                    "output index of class 0 (1 where output 0 is a background class)")
       ->check(between(0, 100000))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--precision", options->precision,
+          "of layers in float when they are measured: f32, or bf16 (the model is then to be run with it)")
+      ->check(one_of({"f32", "bf16"}))
       ->capture_default_str();
   declare_quantization(*command, options->quantization);
   declare_common(*command, options->common);

@@ -9,7 +9,6 @@
 namespace eke {
 namespace {
 
-constexpr double kSymmetricLevels = 127;  // of activations
 constexpr double kMaxBias = 1 << 30;
 
 double rounded(double x) { return std::nearbyint(x); }  // half to even
@@ -172,11 +171,20 @@ std::vector<float> spread_over(std::span<const float> scales, std::size_t count)
 
 }  // namespace
 
+bool is_wide(DType dtype) noexcept { return dtype == DType::u16 || dtype == DType::i16; }
+
+ActivationScheme in_16_bits(ActivationScheme scheme) noexcept {
+  if (scheme.dtype == DType::u8) scheme.dtype = DType::u16;
+  if (scheme.dtype == DType::i8) scheme.dtype = DType::i16;
+  return scheme;
+}
+
 Levels levels_of(const ActivationScheme& scheme) {
-  check(scheme.dtype == DType::u8 || scheme.dtype == DType::i8,
-        "activations of {} are not supported; use u8 or i8", to_string(scheme.dtype));
-  const std::int32_t lo = scheme.symmetric ? 1 : 0;
-  return scheme.dtype == DType::u8 ? Levels{lo, 255} : Levels{lo - 128, 127};
+  check(scheme.dtype == DType::u8 || scheme.dtype == DType::i8 || is_wide(scheme.dtype),
+        "activations of {} are not supported; use u8, i8, u16 or i16", to_string(scheme.dtype));
+  const bool is_signed = scheme.dtype == DType::i8 || scheme.dtype == DType::i16;
+  const std::int32_t most = is_wide(scheme.dtype) ? 65535 : 255, lo = scheme.symmetric ? 1 : 0;
+  return is_signed ? Levels{lo - (most + 1) / 2, most / 2} : Levels{lo, most};
 }
 
 ScaleZero qparams_for(Range range, const ActivationScheme& scheme) {
@@ -184,10 +192,10 @@ ScaleZero qparams_for(Range range, const ActivationScheme& scheme) {
         "a range of [{}, {}] cannot be quantized", range.lo, range.hi);
   const Levels levels = levels_of(scheme);
   const double lo = std::min(range.lo, 0.0f), hi = std::max(range.hi, 0.0f);
-  const std::int32_t middle = scheme.dtype == DType::u8 ? 128 : 0;
+  const std::int32_t middle = (levels.lo + levels.hi) / 2;  // where lo is the symmetric scheme's
   if (lo == hi) return {1, scheme.symmetric ? middle : std::max(levels.lo, 0)};
   if (scheme.symmetric) {
-    const auto scale = static_cast<float>(std::max(-lo, hi) / kSymmetricLevels);
+    const auto scale = static_cast<float>(std::max(-lo, hi) / (levels.hi - middle));
     return {std::max(scale, kMinScale), middle};
   }
   const float scale = std::max(static_cast<float>((hi - lo) / (levels.hi - levels.lo)), kMinScale);
@@ -221,8 +229,11 @@ QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<con
                      ranged_scales(channels, {.per_channel = options.per_channel, .bits = options.bits}));
   const float live = count == 0 ? 1 : *std::ranges::max_element(scales);
   const double sx = input.qparams.scale;
-  const Accumulator accumulator{double(std::max(input.levels.hi - input.qparams.zero_point,
-                                                input.qparams.zero_point - input.levels.lo)),
+  // What reads 16 bits sums in wider numbers than 32 bits.
+  const bool is_narrow = input.levels.hi - input.levels.lo <= 255;
+  const Accumulator accumulator{is_narrow ? double(std::max(input.levels.hi - input.qparams.zero_point,
+                                                            input.qparams.zero_point - input.levels.lo))
+                                          : 0,
                                 levels};
   for (std::size_t c = 0; c < count; ++c) {
     const Channel channel = channels.channel(static_cast<std::int64_t>(c));
@@ -277,11 +288,10 @@ Tensor quantize_tensor(const Tensor& values, const ScaleZero& qparams, const Act
   const auto fill = [&]<class T>(std::span<T> out) {
     for (std::size_t i = 0; i < in.size(); ++i) out[i] = static_cast<T>(quantized(in[i]));
   };
-  if (scheme.dtype == DType::u8) {
-    fill(result.mutable_values<std::uint8_t>());
-  } else {
-    fill(result.mutable_values<std::int8_t>());
-  }
+  if (scheme.dtype == DType::u8) fill(result.mutable_values<std::uint8_t>());
+  if (scheme.dtype == DType::i8) fill(result.mutable_values<std::int8_t>());
+  if (scheme.dtype == DType::u16) fill(result.mutable_values<std::uint16_t>());
+  if (scheme.dtype == DType::i16) fill(result.mutable_values<std::int16_t>());
   return result;
 }
 

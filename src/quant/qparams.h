@@ -11,12 +11,14 @@
 
 namespace eke {
 
-// How activations are stored: u8 or i8; symmetric means a zero point in the middle (128 or 0).
+// How activations are stored: u8 or i8, or in 16 bits; symmetric means a zero point in the middle (128 or 0).
 struct ActivationScheme {
   DType dtype = DType::u8;
   bool symmetric = false;
   friend bool operator==(const ActivationScheme&, const ActivationScheme&) = default;
 };
+bool is_wide(DType dtype) noexcept;                      // u16 or i16
+ActivationScheme in_16_bits(ActivationScheme) noexcept;  // the same in 16 bits
 
 struct ScaleZero {
   float scale = 1;
@@ -24,11 +26,11 @@ struct ScaleZero {
   friend bool operator==(const ScaleZero&, const ScaleZero&) = default;
 };
 
-// The integers that the scheme uses: 0..255 or -128..127; symmetric: 1..255 or -127..127.
+// The integers that the scheme uses: 0..255 or -128..127; symmetric: 1..255 or -127..127; likewise in 16 bits.
 struct Levels {
   std::int32_t lo, hi;
 };
-Levels levels_of(const ActivationScheme& scheme);  // throws on a dtype other than u8 and i8
+Levels levels_of(const ActivationScheme& scheme);  // throws on a dtype other than u8, i8, u16 and i16
 
 // The range is widened to contain 0, which is represented exactly: the zero point is rounded, so that either
 // end moves by at most half a step. An empty range gives scale 1; no scale is below kMinScale.
@@ -76,12 +78,12 @@ struct QuantizedWeights {
 // `weights` is f32 with its output channels along `axis`, input channels along the other of the first two
 // axes, and the kernel behind; `bias` is empty or holds one value a channel. Symmetric with zero point 0. A
 // scale is enlarged where |bias| would exceed 2^30 or where the int32 accumulator could overflow for some
-// input. `learned`, where it is not empty, holds the scales to use: one, or one a channel. All values must be finite.
+// input of 8 bits. `learned`, where it is not empty, holds the scales to use: one, or one a channel. All values must be finite.
 QuantizedWeights quantize_weights(const Tensor& weights, int axis, std::span<const float> bias,
                                   const ProductInput& input, const WeightOptions& options,
                                   std::span<const float> learned = {});
 
-// A constant operand of an elementwise operator: u8 or i8 per tensor, exact where all elements are equal.
+// A constant operand of an elementwise operator: per tensor, exact where all elements are equal.
 ScaleZero constant_qparams(std::span<const float> values, const ActivationScheme& scheme);
 
 // QuantizeLinear by rule 1 of docs/integer-semantics.md, per tensor.

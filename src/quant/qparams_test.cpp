@@ -64,7 +64,7 @@ TEST(Qparams, RefusesWhatIsNotARange) {
   for (const Range range : {Range{1, 0}, Range{0, inf}, Range{std::nanf(""), 1}}) {
     EXPECT_THROW(qparams_for(range, kU8), Error);
   }
-  EXPECT_THROW(qparams_for({0, 1}, {DType::i16, false}), Error);
+  EXPECT_THROW(qparams_for({0, 1}, {DType::i32, false}), Error);
 }
 
 const ProductInput kInput{{0.5f, 10}, {0, 255}};

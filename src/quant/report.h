@@ -19,6 +19,7 @@ struct QuantizedTensor {
   std::string method;  // of choosing it
   float scale = 1;
   std::int32_t zero_point = 0;
+  int bits = 8;
 };
 
 // A convolution or matrix product with int8 weights.

@@ -68,6 +68,9 @@ Tensor scaled(const Tensor& tensor, float factor) {
   return result;
 }
 
+// ONNX's TensorProto.DataType.
+constexpr std::int64_t kOnnxU16 = 4, kOnnxI16 = 5;
+
 // What is put where values and weights are rounded.
 enum class Emit { linear, fake };
 
@@ -80,12 +83,22 @@ class Rewriter {
         options_(options),
         given_(given),
         emit_(emit),
-        placement_(place(graph, options)) {
+        placement_(place(graph, options)),
+        is_wide_(graph.values.size(), options.wide) {
     const std::vector<int> makers = producers(graph);
     makers_.resize(makers.size());
     for (std::size_t v = 0; v < makers.size(); ++v) {
       makers_[v] = makers[v] < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(makers[v])];
     }
+    const std::vector<std::string> wide = match_nodes(graph, options.wide_nodes);
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      for (const ValueId id : graph.nodes[n].out) {
+        if (!wide[n].empty() && placement_.is_quantized(id))
+          is_wide_[index(placement_.scale_of[index(id)])] = true;
+      }
+    }
+    check(emit == Emit::linear || std::ranges::find(is_wide_, true) == is_wide_.end(),
+          "training simulates activations of 8 bits; leave nodes in float instead of 16 bits");
   }
 
   Graph run() {
@@ -110,6 +123,11 @@ class Rewriter {
 
  private:
   static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
+
+  // How what uses the scale of `leader` is stored.
+  ActivationScheme scheme_of(ValueId leader) const {
+    return is_wide_[index(leader)] ? in_16_bits(options_.activations) : options_.activations;
+  }
 
   const CalibratedRange& range_of(ValueId id) const {
     const auto found = ranges_.find(graph_[id].name);
@@ -140,7 +158,7 @@ class Rewriter {
   ScaleZero within_bounds(ScaleZero qparams, ValueId leader) const {
     constexpr float kMost = std::numeric_limits<float>::max();
     const Range bounds = united(leader, [&](ValueId) { return Range{-kMost, kMost}; });
-    const std::int32_t above = levels_of({options_.activations.dtype, false}).hi - qparams.zero_point;
+    const std::int32_t above = levels_of({scheme_of(leader).dtype, false}).hi - qparams.zero_point;
     if (bounds.hi < kMost && bounds.hi > 0 && above > 0)
       qparams.scale = std::min(qparams.scale, static_cast<float>(double{bounds.hi} / above));
     return qparams;
@@ -150,18 +168,21 @@ class Rewriter {
     const ValueId leader = placement_.scale_of[index(id)];
     const auto learned = options_.learned.values.find(graph_[leader].name);
     if (learned != options_.learned.values.end()) return within_bounds(learned->second, leader);
-    return qparams_for(united(leader, [&](ValueId source) { return range_of(source).range; }),
-                       options_.activations);
+    const ActivationScheme scheme = scheme_of(leader);
+    return qparams_for(united(leader,
+                              [&](ValueId source) {
+                                const CalibratedRange& known = range_of(source);
+                                return is_wide(scheme.dtype) ? known.seen : known.range;
+                              }),
+                       scheme);
   }
 
   ValueId constant(const std::string& name, Tensor tensor) {
     return out_.add_constant(name, std::move(tensor));
   }
 
-  ValueId zero_point(const std::string& name, std::int32_t zero) {
-    return constant(name, options_.activations.dtype == DType::u8
-                              ? Tensor::scalar(static_cast<std::uint8_t>(zero))
-                              : Tensor::scalar(static_cast<std::int8_t>(zero)));
+  ValueId zero_point(const std::string& name, DType dtype, std::int32_t zero) {
+    return constant(name, converted(Tensor::scalar(zero), dtype));
   }
 
   ValueId add_node(Op op, std::vector<ValueId> in, std::string node_name, std::string value_name, Type type) {
@@ -182,17 +203,24 @@ class Rewriter {
     const ValueId leader = placement_.scale_of[index(id)];
     const auto range = ranges_.find(graph_[leader].name);
     const CalibratedRange& known = range == ranges_.end() ? CalibratedRange{} : range->second;
-    report_.tensors.push_back({graph_[id].name, graph_[leader].name, known.seen, known.range, known.method,
-                               qparams.scale, qparams.zero_point});
+    const bool wide = is_wide_[index(leader)];
+    report_.tensors.push_back({graph_[id].name, graph_[leader].name, known.seen,
+                               wide ? known.seen : known.range, wide ? "all of 16 bits" : known.method,
+                               qparams.scale, qparams.zero_point, wide ? 16 : 8});
   }
 
   void add_pair(ValueId id, ValueId made, const ScaleZero& qparams) {
     const std::string& name = graph_[id].name;
     const Shape& shape = graph_[id].type.shape;
     const ValueId scale = constant(name + "_scale", Tensor::scalar(qparams.scale));
-    const ValueId zero = zero_point(name + "_zero_point", qparams.zero_point);
-    const ValueId stored = add_node(op::QuantizeLinear{}, {made, scale, zero}, name + "_quantize",
-                                    name + "_quantized", {options_.activations.dtype, shape});
+    const DType dtype = scheme_of(placement_.scale_of[index(id)]).dtype;
+    const ValueId zero = zero_point(name + "_zero_point", dtype, qparams.zero_point);
+    // Only the newer operator set has integers of 16 bits; naming the type there makes the file one of it.
+    const op::QuantizeLinear quantize{.output_dtype = dtype == DType::u16   ? kOnnxU16
+                                                      : dtype == DType::i16 ? kOnnxI16
+                                                                            : 0};
+    const ValueId stored =
+        add_node(quantize, {made, scale, zero}, name + "_quantize", name + "_quantized", {dtype, shape});
     if (made == id) {
       read_[index(id)] = add_node(op::DequantizeLinear{}, {stored, scale, zero}, name + "_dequantize",
                                   name + "_dequantized", {DType::f32, shape});
@@ -256,7 +284,8 @@ class Rewriter {
       quantize_weights_of(original, node);
     } else if (kind != Kind::float_only) {
       for (const std::size_t i : data_inputs(graph_, original)) {
-        if (graph_.constant(original.in[i])) node.in[i] = quantize_constant(original.in[i]);
+        if (graph_.constant(original.in[i]))
+          node.in[i] = quantize_constant(original.in[i], constant_scheme(original));
       }
     }
     if (kind == Kind::float_only) note_island(n);
@@ -282,16 +311,22 @@ class Rewriter {
                                placement_.why_float[n], cost_of(graph_, node)});
   }
 
-  ValueId quantize_constant(ValueId id) {
+  // Of constants that an elementwise operator takes: as wide as what it makes.
+  ActivationScheme constant_scheme(const Node& node) const {
+    const ValueId out = node.out[0];
+    return placement_.is_quantized(out) ? scheme_of(placement_.scale_of[index(out)]) : options_.activations;
+  }
+
+  ValueId quantize_constant(ValueId id, const ActivationScheme& scheme) {
     const Value value = graph_[id];
     const ScaleZero qparams =
         with_context([&] { return fmt::format("constant '{}'", value.name); },
-                     [&] { return constant_qparams(value.constant->values<float>(), options_.activations); });
-    Tensor quantized = quantize_tensor(*value.constant, qparams, options_.activations);
+                     [&] { return constant_qparams(value.constant->values<float>(), scheme); });
+    Tensor quantized = quantize_tensor(*value.constant, qparams, scheme);
     if (emit_ == Emit::fake) return constant(value.name + "_rounded", dequantized(quantized, qparams));
     const ValueId stored = constant(value.name + "_quantized", std::move(quantized));
     const ValueId scale = constant(value.name + "_scale", Tensor::scalar(qparams.scale));
-    const ValueId zero = zero_point(value.name + "_zero_point", qparams.zero_point);
+    const ValueId zero = zero_point(value.name + "_zero_point", scheme.dtype, qparams.zero_point);
     return add_node(op::DequantizeLinear{}, {stored, scale, zero}, value.name + "_dequantize",
                     value.name + "_dequantized", {DType::f32, value.type.shape});
   }
@@ -341,7 +376,7 @@ class Rewriter {
     // Any stored value may come, also those that a symmetric scheme does not use.
     const ProductInput product{
         .qparams = input,
-        .levels = levels_of({options_.activations.dtype, false}),
+        .levels = levels_of({scheme_of(placement_.scale_of[index(original.in[0])]).dtype, false}),
         .channel_means = rule.bias < 0 ? std::span<const float>() : means_of(original.in[0]),
         .groups = conv ? conv->group : 1};
     const auto weight_input = static_cast<std::size_t>(rule.weight);
@@ -452,6 +487,7 @@ class Rewriter {
   const QuantizedWeightsByNode& given_;
   Emit emit_;
   Placement placement_;
+  std::vector<bool> is_wide_;        // per value, of those whose scale is used
   std::vector<const Node*> makers_;  // per value; null for inputs and constants
   Graph out_;
   std::vector<ValueId> read_;  // per value of the float graph: what its readers read

@@ -39,6 +39,10 @@ struct LearnedScales {
 
 struct QuantizeOptions {
   ActivationScheme activations = {};
+  // Rounded to 16 bits instead of 8: all activations, or what the nodes make that match (keep.h). There are no kernels for
+  // them: layers that read or make them run in float between the roundings. Their range is all that calibration saw.
+  bool wide = false;
+  std::vector<std::string> wide_nodes = {};
   WeightOptions weights = {};
   ResidualRounding residual_rounding = ResidualRounding::every_tensor;
   bool float_outputs = true;                    // sums and averages that nothing integer reads leave in float
@@ -107,7 +111,7 @@ struct FakeQuantized {
 // The graph of quantize() for training: weights are float constants that a QuantizeLinear and a DequantizeLinear round,
 // and keep their names, as biases do (in float; corrected, where quantize() corrects them). Where it rounds, and by which
 // scales, is the same, but for weights whose output channels do not come first: they share one scale. Throws as quantize()
-// does, and where a Gemm scales its operands.
+// does, where a Gemm scales its operands, and for activations of 16 bits.
 FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
 
 // The scales as they now stand in `trained`, a graph of fake_quantize() whose constants training has changed.

@@ -207,5 +207,44 @@ TEST_F(CliTest, QuantizeTakesTheOptionsOfAccuracy) {
   }
 }
 
+std::vector<std::string> steps_of(const nlohmann::json& report) {
+  std::vector<std::string> names;
+  for (const nlohmann::json& step : report["walk"]["steps"]) names.push_back(step["step"]);
+  return names;
+}
+
+TEST_F(CliTest, QuantizeTriesRangesByTheOutputAndBlocks) {
+  const nlohmann::json report = json(
+      "quantize net.onnx --data data --count 16 --allow-slower --runs 3 --weight-bits 4 --effort best "
+      "-o q.onnx --json" +
+      kRaw);
+  const std::vector<std::string> steps = steps_of(report);
+  for (const char* step : {"ranges by the output", "learned rounding", "block reconstruction"})
+    EXPECT_NE(std::ranges::find(steps, step), steps.end()) << step;
+  json("eval q.onnx --data data --against net.onnx --json");
+}
+
+TEST_F(CliTest, QuantizeRoundsActivationsTo16BitsWhereAsked) {
+  const double narrow = json(kQuantize + " -o q8.onnx --json")["likeness"]["sqnr_db"]["median"];
+  const nlohmann::json wide = json(kQuantize + " -o q16.onnx --json --activation-bits 16");
+  EXPECT_GT(wide["likeness"]["sqnr_db"]["median"], narrow);
+  const nlohmann::json again = json("eval q16.onnx --data data --against net.onnx --json");
+  EXPECT_EQ(again["against"]["scores"]["top1"]["accuracy"], 1.0);
+  const auto stored_as = [&](const char* file, DType dtype) {
+    const Graph graph = load_onnx((folder_ / file).string());
+    return std::ranges::count_if(graph.values,
+                                 [&](const Value& v) { return v.constant && v.constant->dtype() == dtype; });
+  };
+  EXPECT_GT(stored_as("q16.onnx", DType::u16), 1);
+  EXPECT_EQ(stored_as("q8.onnx", DType::u16), 0);
+  ASSERT_EQ(eke(kQuantize + " -o some.onnx --wide relu").code, 0);
+  EXPECT_EQ(stored_as("some.onnx", DType::u16), 1);
+  EXPECT_EQ(
+      eke(kQuantize + " -o q.onnx --activation-bits 16 --for tensorrt --activations int8 --symmetric").code,
+      2);
+  EXPECT_EQ(eke(kQuantize + " -o q.onnx --activation-bits 12").code, 2);
+  EXPECT_EQ(eke(kQuantize + " -o q.onnx --wide missing").code, 2);
+}
+
 }  // namespace
 }  // namespace eke::test

@@ -40,6 +40,14 @@ TEST_F(CliTest, SearchTriesMixturesAndWritesTheCheapestWithinTheBound) {
   EXPECT_NE(text.out.find("first and last in float"), std::string::npos) << text.out << text.err;
 }
 
+TEST_F(CliTest, SearchRunsLayersInBfloat16WhereAsked) {
+  const nlohmann::json report = json(kSearch + " --again --max-drop 100 --precision bf16");
+  EXPECT_EQ(report["floats"], "bf16");
+  for (const nlohmann::json& tried : report["tried"]) EXPECT_GT(tried["sqnr_db"], 20) << tried;
+  // Another precision is another search.
+  EXPECT_NE(eke(kSearch + " --max-drop 100").code, 0);
+}
+
 TEST_F(CliTest, SearchGoesOnFromItsJournalWithTheSameAnswer) {
   const std::string size = kSearch + " --objective size --max-drop 1";
   const nlohmann::json whole = json(size);
