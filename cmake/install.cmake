@@ -1,5 +1,5 @@
 # One static library from the objects of all layers, one of the energy layer alone, and the CMake package that finds
-# them: eke::eke, and eke::energy as the component "energy".
+# them and the shared library of runtime.cmake: eke::eke, and eke::energy and eke::runtime as components of those names.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -14,16 +14,7 @@ set_target_properties(libeke PROPERTIES OUTPUT_NAME eke EXPORT_NAME eke LINKER_L
 target_compile_features(libeke INTERFACE cxx_std_20)
 target_include_directories(libeke INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-# Found by path at build time, by name from an installed package: the prefix may move to another machine.
-foreach(library ${libraries})
-  if(IS_ABSOLUTE ${library})
-    get_filename_component(name ${library} NAME_WE)
-    string(REGEX REPLACE "^lib" "" name ${name})
-    target_link_libraries(libeke PRIVATE $<BUILD_INTERFACE:${library}> $<INSTALL_INTERFACE:${name}>)
-  else()
-    target_link_libraries(libeke PRIVATE ${library})
-  endif()
-endforeach()
+target_link_libraries(libeke PRIVATE ${libraries})
 
 add_library(libeke_energy STATIC $<TARGET_OBJECTS:eke_base> $<TARGET_OBJECTS:eke_energy>)
 set_target_properties(libeke_energy PROPERTIES OUTPUT_NAME eke_energy EXPORT_NAME energy LINKER_LANGUAGE CXX)
@@ -32,6 +23,8 @@ target_include_directories(libeke_energy INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(libeke_energy PRIVATE fmt::fmt Threads::Threads ${CMAKE_DL_LIBS})
 
+install(TARGETS libeke_runtime EXPORT ekeRuntimeTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT ekeRuntimeTargets NAMESPACE eke:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
 install(TARGETS libeke_energy EXPORT ekeEnergyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT ekeEnergyTargets NAMESPACE eke:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/eke)
 install(TARGETS libeke EXPORT ekeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -36,6 +36,15 @@ function(eke_compile_quickly target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
+# For what runs once a model, or is the reference that fast code is compared with.
+function(eke_compile_small target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
+endfunction()
+
+function(eke_compile_small_source source)
+  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
+endfunction()
+
 # A GoogleTest executable whose cases ctest sees one by one.
 function(eke_test name)
   find_package(GTest REQUIRED)

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/build/aarch64-sysroot
 packages=(libc6-dev libstdc++6 libprotobuf-dev libonnx-dev nlohmann-json3-dev libcli11-dev libfmt-dev libjpeg-dev libpng-dev
-  libwebp-dev libcpuinfo-dev libgtest-dev libgmock-dev zlib1g-dev)
+  libwebp-dev libgtest-dev libgmock-dev zlib1g-dev)
 stamp=$root/packages
 [ "$(cat "$stamp" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 

@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config libprotobuf-dev protobuf-compiler libonnx-dev
   libonnx-testdata nlohmann-json3-dev libcli11-dev libfmt-dev libjpeg-dev libpng-dev libwebp-dev
-  libcpuinfo-dev libgtest-dev libgmock-dev zlib1g-dev libjs-chart.js)
+  libgtest-dev libgmock-dev zlib1g-dev libjs-chart.js)
 ci=(clang clang-format libclang-rt-dev)
 arm=(g++-aarch64-linux-gnu qemu-user)
 

@@ -1,5 +1,6 @@
 // A network ready to run: load an ONNX model, feed it numbers or an image, get numbers. This is the library's
-// public face; it needs no header but this one.
+// public face; it needs no header but this one. The CMake target eke::eke brings the whole library, eke::runtime one
+// for devices, with inference alone.
 //
 //   eke::Model model("model.int8.onnx");
 //   std::vector<float> scores = model.run_image("cat.jpg").at(0);
@@ -45,8 +46,13 @@ class Model {
   // Returns all outputs, row-major. The model must have one input.
   std::vector<std::vector<float>> run(std::span<const float> input);
 
-  // Decodes the image (JPEG, PNG, PGM, PPM, BMP, WebP) and prepares it as the model says (eke quantize stores
-  // that).
+  // An image, as a camera or a decoder gives it: rows from top to bottom without gaps, 1 channel of grey or 3 interleaved
+  // ones of red, green, blue. Prepared as the model says (eke quantize stores that).
+  std::vector<std::vector<float>> run_pixels(std::span<const std::uint8_t> pixels, int width, int height,
+                                             int channels);
+
+  // Decodes the image (JPEG, PNG, PGM, PPM, BMP, WebP) and runs its pixels. Not in libeke_runtime, which holds no
+  // decoders.
   std::vector<std::vector<float>> run_image(const std::string& path);
 
  private:

@@ -4,19 +4,18 @@
 #include <optional>
 
 #include "base/threads.h"
-#include "data/image.h"
 #include "data/preprocess.h"
 #include "onnx/onnx.h"
 #include "ops/infer.h"
 #include "passes/passes.h"
-#include "runtime/plan.h"
+#include "runtime/compile.h"
 #include "tensor/values.h"
 
 namespace eke {
 
 namespace {
 
-Graph bound(const Graph& graph, std::int64_t batch, const std::optional<Preprocess>& preprocess) {
+Graph bound(Graph graph, std::int64_t batch, const std::optional<Preprocess>& preprocess) {
   check(graph.inputs.size() == 1, "the model has {} inputs; eke::Model feeds one", graph.inputs.size());
   Shape shape = graph[graph.inputs[0]].type.shape;
   if (shape.rank() > 0 && shape[0] == kDynamic) shape[0] = batch;
@@ -31,7 +30,7 @@ Graph bound(const Graph& graph, std::int64_t batch, const std::optional<Preproce
   }
   Bindings bindings;
   bindings.shapes[""] = shape;
-  return optimize(specialize(graph, bindings));
+  return optimize(specialize(std::move(graph), bindings));
 }
 
 std::vector<TensorInfo> infos(const Graph& graph, const std::vector<ValueId>& ids) {
@@ -56,7 +55,6 @@ std::optional<T> from_metadata(const Graph& graph, std::string_view key, T (*par
 }  // namespace
 
 struct Model::State {
-  Graph graph;
   std::optional<Preprocess> preprocess;
   std::vector<std::string> labels;
   std::vector<TensorInfo> inputs, outputs;
@@ -65,13 +63,14 @@ struct Model::State {
   Scratch scratch;
   Tensor input;
 
-  State(Graph loaded, const ModelOptions& options)
-      : graph(std::move(loaded)),
-        preprocess(from_metadata<Preprocess>(graph, kPreprocessKey, preprocess_from_json)),
+  State(Graph graph, std::optional<Preprocess> how, const ModelOptions& options)
+      : preprocess(std::move(how)),
         labels(from_metadata<std::vector<std::string>>(graph, kLabelsKey, labels_from_json)
                    .value_or(std::vector<std::string>())),
+        inputs(infos(graph, graph.inputs)),
+        outputs(infos(graph, graph.outputs)),
         threads(options.threads),
-        plan(compile(bound(graph, options.batch, preprocess))),
+        plan(compile_and_free(std::move(graph))),
         scratch(plan, threads),
         input(plan.input_types()[0]) {}
 };
@@ -81,11 +80,10 @@ Model::Model(const std::string& path, const ModelOptions& options) {
     throw UsageError("eke::ModelOptions: threads and batch are 1 or more");
   with_context([&] { return "file '" + path + "'"; },
                [&] {
-                 state_ = std::make_unique<State>(load_onnx(path), options);
-                 const Graph types = bound(state_->graph, options.batch, state_->preprocess);
-                 state_->inputs = infos(types, types.inputs);
-                 state_->outputs = infos(types, types.outputs);
-                 state_->graph = {};
+                 Graph graph = load_onnx(path);
+                 auto how = from_metadata<Preprocess>(graph, kPreprocessKey, preprocess_from_json);
+                 graph = bound(std::move(graph), options.batch, how);
+                 state_ = std::make_unique<State>(std::move(graph), std::move(how), options);
                });
 }
 
@@ -108,15 +106,22 @@ std::vector<std::vector<float>> Model::run(std::span<const float> input) {
   return results;
 }
 
-std::vector<std::vector<float>> Model::run_image(const std::string& path) {
+std::vector<std::vector<float>> Model::run_pixels(std::span<const std::uint8_t> pixels, int width, int height,
+                                                  int channels) {
   check(state_->preprocess.has_value(),
         "the model does not say how an image becomes its input: eke quantize stores it");
   const Preprocess& how = *state_->preprocess;
   check(state_->input.count() == static_cast<std::int64_t>(how.count()),
-        "the model takes {} numbers and an image becomes {}: run_image wants a batch of 1",
+        "the model takes {} numbers and an image becomes {}: an image wants a batch of 1",
         state_->input.count(), how.count());
+  check(width > 0 && height > 0 && width <= kMaxImagePixels / height && (channels == 1 || channels == 3),
+        "an image of {} x {} pixels and {} channels: up to {} pixels, and 1 or 3 channels", width, height,
+        channels, kMaxImagePixels);
+  const std::size_t count = std::size_t{1} * width * height * channels;
+  check(pixels.size() == count, "{} bytes given, an image of {} x {} pixels and {} channels has {}",
+        pixels.size(), width, height, channels, count);
   std::vector<float> values(how.count());
-  preprocess(read_image(path), how, values.data());
+  preprocess({width, height, channels, {pixels.begin(), pixels.end()}}, how, values.data());
   return run(values);
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -61,13 +62,19 @@ TEST_F(ModelTest, RunsImagesAsTheModelSays) {
   Model model(save(graph));
   EXPECT_EQ(model.labels(), std::vector<std::string>{"only"});
   EXPECT_EQ(model.run_image((folder_ / "image.pgm").string()).at(0), std::vector<float>{80});
+  const std::vector<std::uint8_t> grey{180}, colours{180, 180, 180, 180, 180, 180};
+  EXPECT_EQ(model.run_pixels(grey, 1, 1, 1).at(0), std::vector<float>{80});
+  EXPECT_EQ(model.run_pixels(colours, 1, 2, 3).at(0), std::vector<float>{80});
+  for (const auto& [width, height, channels] :
+       {std::array{1, 1, 1}, std::array{0, 2, 3}, std::array{3, 1, 2}, std::array{1 << 30, 1 << 30, 3}})
+    EXPECT_THROW(model.run_pixels(colours, width, height, channels), std::exception);
 }
 
 TEST_F(ModelTest, SaysWhatIsMissing) {
   EXPECT_THROW(Model((folder_ / "none.onnx").string()), std::exception);
   Model model(save(small_graph()));
   try {
-    model.run_image("image.pgm");
+    model.run_pixels(std::vector<std::uint8_t>{1}, 1, 1, 1);
     FAIL();
   } catch (const std::exception& error) {
     EXPECT_NE(std::string(error.what()).find("eke quantize"), std::string::npos);

@@ -4,7 +4,6 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <cpuinfo.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -32,26 +31,31 @@ constexpr std::array<Name, 8> kNames{{{Isa::scalar, "scalar"},
                                       {Isa::i8mm, "i8mm"}}};
 
 #if defined(__x86_64__)
-// From the processor itself: cpuinfo does not tell. AVX2 says that the system keeps the registers.
+// From the processor itself, since not every compiler knows their names. AVX2 says that the system keeps the registers.
 bool has_avxvnni() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+}
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1) != 0;
 }
 #endif
 
 std::vector<Isa> detect() {
   std::vector<Isa> found{Isa::scalar};
 #if defined(__x86_64__)
-  if (!cpuinfo_initialize()) return found;
-  const bool avx2 = cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c();
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   if (avx2) found.push_back(Isa::avx2);
   if (avx2 && has_avxvnni()) found.push_back(Isa::avxvnni);
-  if (avx2 && cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512bw() && cpuinfo_has_x86_avx512dq() &&
-      cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512vnni())
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512vnni"))
     found.push_back(Isa::avx512vnni);
-  if (found.back() == Isa::avx512vnni && cpuinfo_has_x86_avx512bf16()) found.push_back(Isa::avx512bf16);
+  if (found.back() == Isa::avx512vnni && __builtin_cpu_supports("avx512bf16"))
+    found.push_back(Isa::avx512bf16);
 #elif defined(__aarch64__)
-  // From the kernel itself: cpuinfo wants a description of the machine in /proc, which an emulator lacks.
   found.push_back(Isa::neon);
   if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) {
     found.push_back(Isa::neon_dotprod);

@@ -176,11 +176,18 @@ Json write_input(const Options& options, const Session& session, const Inputs& i
   return {{"input", "input"}, {"file", path}, {"shape", shape.dims()}};
 }
 
-Json write_raw(const Options& options, const Graph& graph, const std::vector<Tensor>& tensors) {
+std::vector<std::string> output_names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const ValueId id : graph.outputs) names.push_back(graph[id].name);
+  return names;
+}
+
+Json write_raw(const Options& options, const std::vector<std::string>& names,
+               const std::vector<Tensor>& tensors) {
   Json json = Json::array();
   std::filesystem::create_directories(options.raw);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const std::string& name = graph[graph.outputs[i]].name;
+    const std::string& name = names[i];
     const std::string path = (std::filesystem::path(options.raw) / file_name_of(name)).string();
     write_npy(path, tensors[i].view());
     json.push_back({{"output", name}, {"file", path}, {"shape", tensors[i].shape().dims()}});
@@ -190,14 +197,16 @@ Json write_raw(const Options& options, const Graph& graph, const std::vector<Ten
 }
 
 int run(const Options& options) {
-  const Model model = load_model(options.model);
+  Model model = load_model(options.model);
   const std::vector<std::string> labels = resolve_labels(options.preprocess, model.graph);
   const TunedModel tuned(options.tuning, model);
   const Threads threads(tuned.threads(options.common));
-  const Inputs inputs = open_inputs(options, model.graph, threads);
+  Inputs inputs = open_inputs(options, model.graph, threads);
+  model.graph = {};  // a device may have no room for weights beside their packed form
   CompileOptions how = tuned.compile_options(inputs.bound, threads.count());
   how.floats = floats_of(options.precision);
-  Session session(inputs.bound, threads, how);
+  const std::vector<std::string> outputs = output_names(inputs.bound);
+  Session session(std::move(inputs.bound), threads, how);
   Session* const sessions[] = {&session};
   std::int64_t rows = 0;
   for (const auto& source : inputs.sources) rows += source->count();
@@ -212,7 +221,7 @@ int run(const Options& options) {
     });
     first += source->count();
   }
-  if (!options.raw.empty()) json = write_raw(options, inputs.bound, raw.tensors());
+  if (!options.raw.empty()) json = write_raw(options, outputs, raw.tensors());
   if (options.with_input) json.push_back(write_input(options, session, inputs, rows));
   if (options.common.json) print_json(json);
   return kGood;

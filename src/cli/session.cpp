@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "onnx/onnx.h"
+#include "runtime/compile.h"
 #include "tensor/values.h"
 
 namespace eke::cli {
@@ -60,8 +61,8 @@ void check_has_elements(const Shape& input) {
         to_string(input));
 }
 
-Session::Session(const Graph& graph, const Threads& threads, const CompileOptions& options)
-    : plan_(compile(graph, options)), scratch_(plan_, threads) {
+Session::Session(Graph graph, const Threads& threads, const CompileOptions& options)
+    : plan_(compile_and_free(std::move(graph), options)), scratch_(plan_, threads) {
   for (const Type& type : plan_.input_types()) inputs_.emplace_back(type);
   for (const Type& type : plan_.output_types()) outputs_.emplace_back(type);
   for (Tensor& tensor : outputs_) output_views_.push_back(tensor.mutable_view());

@@ -23,7 +23,7 @@ Model load_model(const std::string& path);
 class Session {
  public:
   // `graph` has all shapes bound.
-  Session(const Graph& graph, const Threads& threads, const CompileOptions& options = {});
+  Session(Graph graph, const Threads& threads, const CompileOptions& options = {});
 
   const Plan& plan() const noexcept { return plan_; }
   const Threads& threads() const noexcept { return scratch_.threads(); }

@@ -36,19 +36,24 @@ class Definitions {
  public:
   explicit Definitions(const Graph& graph) : graph_(graph), defined_(graph.values.size(), false) {}
 
-  void check_range(ValueId id, const std::string& place) const {
-    check(in_range(graph_, id), "{} is value {}; the graph has {} values", place, id, graph_.values.size());
+  // `place` makes the text of a message.
+  template <class Place>
+  void check_range(ValueId id, const Place& place) const {
+    if (!in_range(graph_, id))
+      fail("{} is value {}; the graph has {} values", place(), id, graph_.values.size());
   }
-  void define(ValueId id, const std::string& place) {
+  template <class Place>
+  void define(ValueId id, const Place& place) {
     check_range(id, place);
-    check(!defined_[static_cast<std::size_t>(id)], "{} is '{}', which is defined already", place,
-          graph_[id].name);
+    if (defined_[static_cast<std::size_t>(id)])
+      fail("{} is '{}', which is defined already", place(), graph_[id].name);
     defined_[static_cast<std::size_t>(id)] = true;
   }
-  void use(ValueId id, const std::string& place) const {
+  template <class Place>
+  void use(ValueId id, const Place& place) const {
     check_range(id, place);
-    check(defined_[static_cast<std::size_t>(id)], "{} is '{}', which nothing defines before this use", place,
-          graph_[id].name);
+    if (!defined_[static_cast<std::size_t>(id)])
+      fail("{} is '{}', which nothing defines before this use", place(), graph_[id].name);
   }
 
  private:
@@ -56,25 +61,30 @@ class Definitions {
   std::vector<bool> defined_;
 };
 
+auto place_of(std::string_view what, std::size_t i) {
+  return [what, i] { return fmt::format("{} {}", what, i); };
+}
+
 void verify_values(const Graph& graph) {
   std::unordered_set<std::string_view> names;
   for (std::size_t i = 0; i < graph.values.size(); ++i) {
     const Value& value = graph.values[i];
     check(!value.name.empty(), "value {} has no name", i);
     check(names.insert(value.name).second, "two values are named '{}'", value.name);
-    check(!value.constant || value.constant->type() == value.type, "constant '{}' is {}, its value says {}",
-          value.name, value.constant ? to_string(value.constant->type()) : "", to_string(value.type));
+    if (value.constant && value.constant->type() != value.type)
+      fail("constant '{}' is {}, its value says {}", value.name, to_string(value.constant->type()),
+           to_string(value.type));
   }
 }
 
 void verify_node(const Graph& graph, const Node& node, Definitions& definitions) {
   for (std::size_t i = 0; i < node.in.size(); ++i)
-    if (node.in[i] != kNoValue) definitions.use(node.in[i], fmt::format("input {}", i));
+    if (node.in[i] != kNoValue) definitions.use(node.in[i], place_of("input", i));
   bool any = false;
   for (std::size_t i = 0; i < node.out.size(); ++i) {
     if (node.out[i] == kNoValue) continue;
     any = true;
-    definitions.define(node.out[i], fmt::format("output {}", i));
+    definitions.define(node.out[i], place_of("output", i));
     check(!graph.constant(node.out[i]), "output {} is '{}', which is a constant", i, graph[node.out[i]].name);
   }
   check(any, "has no output");
@@ -119,16 +129,16 @@ void verify(const Graph& graph) {
   verify_values(graph);
   Definitions definitions(graph);
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
-    definitions.define(graph.inputs[i], fmt::format("graph input {}", i));
+    definitions.define(graph.inputs[i], place_of("graph input", i));
     check(!graph.constant(graph.inputs[i]), "graph input '{}' is a constant too",
           graph[graph.inputs[i]].name);
   }
   for (std::size_t i = 0; i < graph.values.size(); ++i)
-    if (graph.values[i].constant) definitions.define(static_cast<ValueId>(i), "a constant");
+    if (graph.values[i].constant) definitions.define(static_cast<ValueId>(i), [] { return "a constant"; });
   for (const Node& node : graph.nodes)
     with_context([&] { return describe(graph, node); }, [&] { verify_node(graph, node, definitions); });
   for (std::size_t i = 0; i < graph.outputs.size(); ++i)
-    definitions.use(graph.outputs[i], fmt::format("graph output {}", i));
+    definitions.use(graph.outputs[i], place_of("graph output", i));
 }
 
 std::vector<int> producers(const Graph& graph) {

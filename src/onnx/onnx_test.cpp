@@ -693,6 +693,32 @@ TEST(OnnxReader, RefusesEveryTruncation) {
     EXPECT_THROW(parse(bytes.substr(0, size)), Error) << size << " of " << bytes.size();
 }
 
+// As protobuf has it: fields of one message may come in pieces, and of a field that stands twice the last one counts.
+TEST(OnnxReader, JoinsAModelThatComesInPieces) {
+  const auto with_weights = [](const std::string& raw) {
+    ModelProto model;
+    TensorProto& tensor = *model.mutable_graph()->add_initializer();
+    tensor.set_name("w");
+    tensor.set_data_type(kFloat);
+    tensor.add_dims(2);
+    tensor.set_raw_data(raw);
+    return model;
+  };
+  ModelProto whole = relu_model(), rest = relu_model();
+  add_node(rest, "Mul", {"x", "w"}, {"z"});
+  add_node(whole, "Mul", {"x", "w"}, {"z"});
+  const ModelProto weights = with_weights("12345678");
+  whole.MergeFrom(weights);
+  EXPECT_EQ(parse(weights.SerializeAsString() + rest.SerializeAsString()), parse(whole));
+
+  std::string tensor = with_weights("abcdefgh").graph().initializer(0).SerializeAsString();
+  tensor += weights.graph().initializer(0).SerializeAsString().substr(tensor.size() - 10);  // raw_data alone
+  ASSERT_LT(tensor.size(), 128u);
+  const std::string graph = std::string("\x2a") + static_cast<char>(tensor.size()) + tensor;
+  const std::string model = std::string("\x3a") + static_cast<char>(graph.size()) + graph;
+  EXPECT_EQ(parse(model + rest.SerializeAsString()), parse(whole));
+}
+
 TEST(OnnxReader, RefusesDeepRecursion) {
   ModelProto model = relu_model();
   schema::GraphProto* graph = model.mutable_graph();

@@ -1,5 +1,4 @@
 // ModelProto to Graph: inputs and constants, then one node after the other through its OpDef.
-#include <google/protobuf/io/coded_stream.h>
 #include <onnx_schema.pb.h>
 
 #include <algorithm>
@@ -9,9 +8,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/block_memory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "onnx/attributes.h"
+#include "onnx/model_bytes.h"
 #include "onnx/onnx.h"
 #include "onnx/opset6.h"
 #include "onnx/tensor_proto.h"
@@ -22,9 +23,6 @@ namespace onnx {
 namespace {
 
 using schema::AttributeProto;
-
-// Deeper than any model: graphs within attributes are refused anyway.
-constexpr int kMaxDepth = 64;
 
 std::string_view domain_of(std::string_view domain) { return domain == "ai.onnx" ? "" : domain; }
 
@@ -42,8 +40,9 @@ std::string node_name(const schema::NodeProto& node) {
 
 class Reader {
  public:
-  Reader(schema::ModelProto& model, const std::string& folder, const LoadOptions& options)
-      : model_(model), external_(folder), options_(options) {}
+  // `is_file`: the bytes are a file's in memory, whose pages may go when they have been read.
+  Reader(const ModelParts& parts, const std::string& folder, const LoadOptions& options, bool is_file)
+      : model_(parts.model), raw_(parts.raw), external_(folder), options_(options), is_file_(is_file) {}
 
   Graph read() {
     check(model_.has_graph(), "the file holds no graph: it is no ONNX model, or is damaged");
@@ -129,8 +128,8 @@ class Reader {
 
   DType graph_dtype(DType dtype) const { return options_.to_float32 && is_float(dtype) ? DType::f32 : dtype; }
 
-  Tensor read(const schema::TensorProto& proto) {
-    Tensor tensor = read_tensor(proto, external_);
+  Tensor read(const schema::TensorProto& proto, std::optional<std::span<const std::byte>> raw = {}) {
+    Tensor tensor = read_tensor(proto, external_, raw);
     const DType dtype = graph_dtype(tensor.dtype());
     return dtype == tensor.dtype() ? tensor : converted(tensor, dtype);
   }
@@ -193,12 +192,13 @@ class Reader {
   }
 
   void add_initializers() {
-    for (schema::TensorProto& proto : *model_.mutable_graph()->mutable_initializer()) {
+    for (int i = 0; i < model_.graph().initializer_size(); ++i) {
+      const schema::TensorProto& proto = model_.graph().initializer(i);
+      const auto raw = raw_[static_cast<std::size_t>(i)];
       with_context([&] { return fmt::format("initializer '{}'", proto.name()); },
-                   [&] { define_constant(proto.name(), read(proto)); });
+                   [&] { define_constant(proto.name(), read(proto, raw)); });
+      if (raw && is_file_) forget_pages(*raw);
       if (is_four_bit(proto.data_type())) four_bit_.insert(proto.name());
-      proto.clear_raw_data();
-      proto.mutable_raw_data()->shrink_to_fit();
     }
   }
 
@@ -364,9 +364,11 @@ class Reader {
     check(!graph_.outputs.empty(), "the graph has no outputs");
   }
 
-  schema::ModelProto& model_;
+  const schema::ModelProto& model_;
+  const std::vector<std::optional<std::span<const std::byte>>>& raw_;
   ExternalData external_;
   LoadOptions options_;
+  bool is_file_;
   Graph graph_;
   std::map<std::string, int> opsets_;
   std::set<std::string> four_bit_;  // inputs and initializers of INT4 or UINT4
@@ -374,27 +376,17 @@ class Reader {
   std::unordered_set<std::string> names_;
 };
 
-schema::ModelProto parse_model(std::span<const std::byte> bytes) {
-  check(bytes.size() < static_cast<std::size_t>(std::numeric_limits<int>::max()),
-        "{} bytes are more than the 2 GiB that one ONNX file can hold; save the model with external data "
-        "(onnx.save_model(..., save_as_external_data=True))",
-        bytes.size());
-  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                                static_cast<int>(bytes.size()));
-  stream.SetRecursionLimit(kMaxDepth);
-  schema::ModelProto model;
-  check(model.ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage(),
-        "is no ONNX model, or is cut short or damaged (after {} of {} bytes)", stream.CurrentPosition(),
-        bytes.size());
-  return model;
+Graph read(std::span<const std::byte> bytes, const std::string& folder, const LoadOptions& options,
+           bool is_file) {
+  const ModelParts parts = parse_model(bytes);
+  return Reader(parts, folder, options, is_file).read();
 }
 
 }  // namespace
 }  // namespace onnx
 
 Graph parse_onnx(std::span<const std::byte> bytes, const std::string& folder, const LoadOptions& options) {
-  schema::ModelProto model = onnx::parse_model(bytes);
-  return onnx::Reader(model, folder, options).read();
+  return onnx::read(bytes, folder, options, false);
 }
 
 Graph load_onnx(const std::string& path, const LoadOptions& options) {
@@ -403,7 +395,7 @@ Graph load_onnx(const std::string& path, const LoadOptions& options) {
   const std::string folder = parent.empty() ? "." : parent.string();
   check(!file.bytes().empty(), "'{}' is empty: copy or export the model again", path);
   return with_context([&] { return fmt::format("'{}'", path); },
-                      [&] { return parse_onnx(file.bytes(), folder, options); });
+                      [&] { return onnx::read(file.bytes(), folder, options, true); });
 }
 
 }  // namespace eke

@@ -132,18 +132,20 @@ Tensor expanded(std::span<const std::byte> bytes, bool has_sign, const Shape& sh
   return tensor;
 }
 
-Tensor read_four_bit(const schema::TensorProto& proto, const Shape& shape, ExternalData& external) {
+Tensor read_four_bit(const schema::TensorProto& proto, const Shape& shape, ExternalData& external,
+                     std::optional<std::span<const std::byte>> raw) {
   const bool has_sign = proto.data_type() == kInt4;
   const std::size_t bytes = (byte_size(DType::u8, shape) + 1) / 2;
   if (proto.data_location() == schema::TensorProto::EXTERNAL)
     return expanded(external.find(proto, bytes), has_sign, shape);
-  std::string packed = proto.raw_data();
-  if (!proto.has_raw_data()) {
-    for (const std::int32_t pair : proto.int32_data()) packed.push_back(static_cast<char>(pair));
+  std::string fields;
+  if (!raw) {
+    for (const std::int32_t pair : proto.int32_data()) fields.push_back(static_cast<char>(pair));
+    raw = std::as_bytes(std::span(fields));
   }
-  check(packed.size() == bytes, "holds {} bytes, but {} of shape {} needs {}", packed.size(),
+  check(raw->size() == bytes, "holds {} bytes, but {} of shape {} needs {}", raw->size(),
         data_type_name(proto.data_type()), to_string(shape), bytes);
-  return expanded(std::as_bytes(std::span(packed)), has_sign, shape);
+  return expanded(*raw, has_sign, shape);
 }
 
 }  // namespace
@@ -203,10 +205,12 @@ std::span<const std::byte> ExternalData::find(const schema::TensorProto& tensor,
   return bytes.subspan(offset, size);
 }
 
-Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external) {
+Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external,
+                   std::optional<std::span<const std::byte>> raw) {
   check(!proto.has_segment(), "is a segment of a tensor, which is not supported");
   const Shape shape = shape_of(proto);
-  if (is_four_bit(proto.data_type())) return read_four_bit(proto, shape, external);
+  if (proto.has_raw_data()) raw = std::as_bytes(std::span(proto.raw_data()));
+  if (is_four_bit(proto.data_type())) return read_four_bit(proto, shape, external, raw);
   const std::optional<DType> dtype = dtype_from_onnx(proto.data_type());
   check(dtype.has_value(), "holds {}, which is not supported", data_type_name(proto.data_type()));
   const std::size_t bytes = byte_size(*dtype, shape);
@@ -218,12 +222,11 @@ Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external) {
     copy_raw(data, tensor);
     return tensor;
   }
-  if (proto.has_raw_data()) {
-    const std::string& raw = proto.raw_data();
-    check(raw.size() == bytes, "holds {} bytes, but {} needs {}", raw.size(), to_string(Type{*dtype, shape}),
-          bytes);
+  if (raw) {
+    check(raw->size() == bytes, "holds {} bytes, but {} needs {}", raw->size(),
+          to_string(Type{*dtype, shape}), bytes);
     Tensor tensor(*dtype, shape);
-    copy_raw(std::as_bytes(std::span(raw)), tensor);
+    copy_raw(*raw, tensor);
     return tensor;
   }
   const std::int64_t elements = field_size(proto, *dtype);

@@ -41,7 +41,9 @@ class ExternalData {
   std::map<std::string, MappedFile> files_;
 };
 
-Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external);
+// `raw`: its raw_data, where that is not in the message.
+Tensor read_tensor(const schema::TensorProto& proto, ExternalData& external,
+                   std::optional<std::span<const std::byte>> raw = {});
 void write_tensor(const Tensor& tensor, schema::TensorProto& proto);
 void write_four_bit(const Tensor& tensor, schema::TensorProto& proto);  // i8 in [-8, 7], as INT4
 

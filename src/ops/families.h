@@ -20,7 +20,10 @@ std::vector<OpDef> reduce_ops();    // reduce.cpp: reductions, ArgMax, ArgMin, T
 std::vector<OpDef>
 layout_ops();  // layout.cpp: Reshape, Transpose, Concat, Split, Slice, Pad, Expand, Tile, ...
 std::vector<OpDef> shape_ops();  // shape.cpp: Shape, Size, Range, ConstantOfShape, Gather, Identity, Dropout
-std::vector<OpDef> loss_ops();   // loss.cpp: NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss
+
+// Of training alone. training_only.cpp joins them; libeke_runtime has a file in its place that joins none.
+std::vector<OpDef> training_only_ops();
+std::vector<OpDef> loss_ops();       // loss.cpp: NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss
 std::vector<OpDef> optimizer_ops();  // optimizer.cpp: Adagrad, Adam, AdamW, Momentum, MovingAverage
 std::vector<OpDef> training_ops();   // training.cpp: gradients that are operators, statistics of batches
 

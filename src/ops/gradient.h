@@ -37,12 +37,13 @@ class GradientBuilder : public NodeBuilder {
   std::vector<bool> wanted_;
 };
 
-// The gradient functions of one file, joined to the OpDefs by op_def.cpp.
+// The gradient functions of one file, joined to the OpDefs by op_def.cpp; all_gradients is in training_only.cpp.
 struct Gradient {
   Op kind;
   GradientFn grad = nullptr;
   std::string_view none = {};  // why there is no gradient
 };
+std::vector<Gradient> all_gradients();
 std::vector<Gradient> product_gradients();      // gradient_product.cpp: Conv, ConvTranspose, Gemm, MatMul
 std::vector<Gradient> window_gradients();       // gradient_window.cpp: poolings, normalizations
 std::vector<Gradient> elementwise_gradients();  // gradient_elementwise.cpp

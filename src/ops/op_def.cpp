@@ -16,16 +16,13 @@ namespace {
 class Table {
  public:
   Table() {
-    for (auto family :
-         {conv_ops, matmul_ops, pool_ops, norm_ops, softmax_ops, quantize_ops, resize_ops, unary_ops,
-          binary_ops, reduce_ops, layout_ops, shape_ops, loss_ops, optimizer_ops, training_ops})
+    for (auto family : {conv_ops, matmul_ops, pool_ops, norm_ops, softmax_ops, quantize_ops, resize_ops,
+                        unary_ops, binary_ops, reduce_ops, layout_ops, shape_ops, training_only_ops})
       for (OpDef& definition : family()) add(std::move(definition));
-    for (auto gradients : {product_gradients, window_gradients, elementwise_gradients, layout_gradients,
-                           loss_gradients, quantize_gradients})
-      for (const Gradient& gradient : gradients()) {
-        definitions_[gradient.kind.index()].grad = gradient.grad;
-        definitions_[gradient.kind.index()].no_grad = gradient.none;
-      }
+    for (const Gradient& gradient : all_gradients()) {
+      definitions_[gradient.kind.index()].grad = gradient.grad;
+      definitions_[gradient.kind.index()].no_grad = gradient.none;
+    }
   }
 
   const OpDef& of(const Op& op) const {

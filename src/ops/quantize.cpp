@@ -42,8 +42,8 @@ Blocks blocks_of(const Shape& x, const Shape& scale, std::int64_t axis_attribute
   Blocks b{x.count(axis + 1, x.rank()), x[axis], 1, x[axis], false, false};
   check(block_size >= 0, "block_size is {}; it must not be negative", block_size);
   if (block_size == 0) {
-    check(scale.rank() == 1 && scale[0] == x[axis], "scale has shape {}; axis {} of {} needs [{}]",
-          to_string(scale), axis, to_string(x), x[axis]);
+    if (scale.rank() != 1 || scale[0] != x[axis])
+      fail("scale has shape {}; axis {} of {} needs [{}]", to_string(scale), axis, to_string(x), x[axis]);
     return b;
   }
   b.blocked = true;
@@ -61,8 +61,8 @@ void check_parameters(const Shape& x, const Type& scale, const Operand& zero_poi
   static_cast<void>(blocks_of(x, scale.shape, axis, block_size));
   if (!zero_point) return;
   const Shape& shape = zero_point.type->shape;
-  check(shape == scale.shape || (shape.count() == 1 && scale.shape.count() == 1),
-        "zero_point has shape {}, but scale {}", to_string(shape), to_string(scale.shape));
+  if (shape != scale.shape && (shape.count() != 1 || scale.shape.count() != 1))
+    fail("zero_point has shape {}, but scale {}", to_string(shape), to_string(scale.shape));
 }
 
 // ONNX's TensorProto.DataType, of the types that can be stored.
@@ -85,10 +85,10 @@ std::vector<Type> infer_quantize(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::QuantizeLinear>(op);
   check_inputs_at_most(in, 3);
   const Type &x = required(in, 0, "x"), &scale = required(in, 1, "y_scale");
-  check(x.dtype == DType::f32 || x.dtype == DType::f16 || x.dtype == DType::bf16 || x.dtype == DType::i32,
-        "x is {}; float32, float16, bfloat16 or int32 is needed", to_string(x));
-  check(is_float(scale.dtype) && scale.dtype != DType::f64,
-        "y_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
+  if ((!is_float(x.dtype) || x.dtype == DType::f64) && x.dtype != DType::i32)
+    fail("x is {}; float32, float16, bfloat16 or int32 is needed", to_string(x));
+  if (!is_float(scale.dtype) || scale.dtype == DType::f64)
+    fail("y_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
   check_scale_values(operand(in, 1), "y_scale", true);
   const Operand zero_point = operand(in, 2);
   check_parameters(x.shape, scale, zero_point, a.axis, a.block_size);
@@ -139,15 +139,15 @@ std::vector<Type> infer_dequantize(const Op& op, std::span<const Operand> in) {
   const auto& a = attributes<op::DequantizeLinear>(op);
   check_inputs_at_most(in, 3);
   const Type &x = required(in, 0, "x"), &scale = required(in, 1, "x_scale");
-  check(is_storage(x.dtype) || x.dtype == DType::i32,
-        "x is {}; int8, uint8, int16, uint16 or int32 is needed", to_string(x));
-  check(is_float(scale.dtype) && scale.dtype != DType::f64,
-        "x_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
+  if (!is_storage(x.dtype) && x.dtype != DType::i32)
+    fail("x is {}; int8, uint8, int16, uint16 or int32 is needed", to_string(x));
+  if (!is_float(scale.dtype) || scale.dtype == DType::f64)
+    fail("x_scale is {}; float32 or 16-bit floats are needed", to_string(scale));
   check_scale_values(operand(in, 1), "x_scale", false);
   const Operand zero_point = operand(in, 2);
   check_parameters(x.shape, scale, zero_point, a.axis, a.block_size);
-  check(!zero_point || zero_point.type->dtype == x.dtype, "x_zero_point is {}, but x is {}",
-        zero_point ? to_string(*zero_point.type) : "", to_string(x));
+  if (zero_point && zero_point.type->dtype != x.dtype)
+    fail("x_zero_point is {}, but x is {}", to_string(*zero_point.type), to_string(x));
   return {checked(scale.dtype, x.shape)};
 }
 

@@ -15,8 +15,8 @@ inline void check_scale_values(const Operand& scale, std::string_view name, bool
   const TensorView view = scale.constant->view();
   for (std::int64_t i = 0; i < view.count(); ++i) {
     const double value = element_as_double(view, i);
-    check(std::isfinite(value) && value >= 0 && (value > 0 || !is_divisor),
-          "{} holds {}; a scale is a positive number", name, value);
+    if (!std::isfinite(value) || value < 0 || (value == 0 && is_divisor))
+      fail("{} holds {}; a scale is a positive number", name, value);
   }
 }
 

@@ -69,7 +69,7 @@ void normalize(A& a, const Graph& graph, const Node& node) {
 
 Graph normalize_attributes(Graph graph) {
   for (Node& node : graph.nodes) std::visit([&](auto& a) { normalize(a, graph, node); }, node.op);
-  return infer_types(std::move(graph));
+  return graph;
 }
 
 }  // namespace eke

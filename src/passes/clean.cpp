@@ -30,8 +30,10 @@ bool is_foldable(const Graph& graph, const Node& node) {
   return bytes <= kMaxFoldedBytes && cost_of(graph, node).macs <= kMaxFoldedMacs;
 }
 
+// Of the first elements: weights that begin alike are rare, and compared.
 std::size_t hash_of(const Tensor& tensor) {
-  const std::string_view bytes(static_cast<const char*>(tensor.data()), tensor.bytes());
+  constexpr std::size_t kBytes = 256;
+  const std::string_view bytes(static_cast<const char*>(tensor.data()), std::min(tensor.bytes(), kBytes));
   std::size_t hash = std::hash<std::string_view>{}(bytes);
   for (const std::int64_t extent : tensor.shape()) hash = hash * 31 + static_cast<std::size_t>(extent);
   return hash * 31 + static_cast<std::size_t>(tensor.dtype());
@@ -87,7 +89,8 @@ Graph fold_constants(Graph graph) {
 
 Graph eliminate_dead(Graph graph) {
   remove_dead_nodes(graph);
-  return infer_types(std::move(graph));
+  compact(graph);
+  return graph;
 }
 
 Graph eliminate_common(Graph graph) {
@@ -111,7 +114,8 @@ Graph eliminate_common(Graph graph) {
     }
   }
   remove_dead_nodes(graph);
-  return infer_types(std::move(graph));
+  compact(graph);
+  return graph;
 }
 
 }  // namespace eke

@@ -42,21 +42,21 @@ std::span<const Pass> simplify_passes() noexcept { return kSimplify; }
 std::span<const Pass> lowering_passes() noexcept { return kLowering; }
 
 Graph run_passes(Graph graph, std::span<const Pass> passes, const PassObserver& observe) {
+  Graph before;  // copied to again and again, in the same memory
   for (const Pass& pass : passes) {
     with_context([&] { return "pass '" + std::string(pass.name) + "'"; },
                  [&] {
                    PassReport report{.pass = pass.name, .nodes_before = graph.nodes.size()};
+                   if (observe) before = graph;
                    const auto begin = std::chrono::steady_clock::now();
-                   Graph result = pass.run(graph);
+                   graph = pass.run(std::move(graph));
                    report.time_ns =
                        std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
-                   verify(result);
-                   report.nodes_after = result.nodes.size();
-                   if (observe) {
-                     report.changed = !(result == graph);
-                     observe(report);
-                   }
-                   graph = std::move(result);
+                   verify(graph);
+                   report.nodes_after = graph.nodes.size();
+                   if (!observe) return;
+                   report.changed = !(graph == before);
+                   observe(report);
                  });
   }
   return graph;

@@ -55,12 +55,12 @@ void Rewriter::replace(Op op, std::vector<ValueId> in, const std::string& name) 
   node.op = std::move(op);
   node.in = std::move(in);
   node.out.resize(1);
-  indexed_ = false;
+  change();
 }
 
 void Rewriter::set_input(std::size_t i, ValueId id) {
   graph_.nodes[at_].in.at(i) = id;
-  indexed_ = false;
+  change();
 }
 
 ValueId Rewriter::insert(Op op, std::vector<ValueId> in, const std::string& name) {
@@ -69,17 +69,18 @@ ValueId Rewriter::insert(Op op, std::vector<ValueId> in, const std::string& name
               graph_.nodes.end());
   infer_node(graph_, graph_.nodes[at_]);
   ++at_;
-  indexed_ = false;
+  change();
   return out;
 }
 
 ValueId Rewriter::add_constant(const std::string& name, Tensor tensor) {
-  indexed_ = false;
+  change();
   return graph_.add_constant(name, std::move(tensor));
 }
 
 ValueId Rewriter::replace_constant(ValueId id, Tensor tensor) {
   if (uses(id) > 1) return add_constant(graph_[id].name, std::move(tensor));
+  changed_ = true;
   graph_[id].type = tensor.type();
   graph_[id].constant = std::make_shared<const Tensor>(std::move(tensor));
   return id;
@@ -98,11 +99,12 @@ bool Rewriter::bypass(ValueId id) {
   }
   graph_.nodes[at_].in.clear();
   graph_.nodes[at_].out.clear();
-  indexed_ = false;
+  change();
   return true;
 }
 
 Graph Rewriter::finish() && {
+  if (!changed_) return std::move(graph_);
   std::erase_if(graph_.nodes, [](const Node& node) { return node.out.empty(); });
   remove_dead_nodes(graph_);
   return infer_types(std::move(graph_));

@@ -63,17 +63,18 @@ class Rewriter {
   // name: then the maker of `id` makes it. False, and nothing happens, where that is impossible.
   bool bypass(ValueId id);
 
-  // Without dead nodes, typed again.
+  // Without dead nodes, typed again; the graph as it came where nothing was rewritten.
   Graph finish() &&;
 
  private:
   void index();
+  void change() noexcept { indexed_ = false, changed_ = true; }
   // Whether somebody needs what it makes: rewrites leave the nodes that they took up behind.
   bool is_live(const Node& node);
 
   Graph graph_;
   std::size_t at_ = 0;
-  bool indexed_ = false;
+  bool indexed_ = false, changed_ = false;
   std::vector<int> producers_, uses_;
 };
 

@@ -339,7 +339,8 @@ class Absorber {
     const auto like = rounded_to(node.out[0]);
     if (node.in.size() > 4 && node.in[4] != kNoValue) {
       const ValueId residual = quantized(node.in[4]);
-      if (!like || residual == kNoValue) return emit_apart(std::move(integer), node);
+      if (!like || residual == kNoValue || graph_.constant(residual) != nullptr)
+        return emit_apart(std::move(integer), node);
       integer.in[4] = residual;
     }
     if (like) integer.out[0] = add_quantized_output(node.out[0], *like);

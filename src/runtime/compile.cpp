@@ -3,6 +3,8 @@
 #include <cstring>
 #include <map>
 
+#include "runtime/compile.h"
+
 #include "runtime/blocks.h"
 #include "runtime/lower.h"
 #include "runtime/memory.h"
@@ -37,6 +39,7 @@ class Compiler {
   std::shared_ptr<PlanState> run() {
     choose_blocks();
     find_slices();
+    count_readers();
     for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
       const ValueId id = graph_.inputs[i];
       const PlanStateTensor* state = state_at(&PlanStateTensor::input, i);
@@ -48,9 +51,12 @@ class Compiler {
       const ValueId in = graph_.inputs[state.input];
       state_slots_.push_back(located_.at({in, layout_of(in, state.layout)}));
     }
-    for (const Node& node : graph_.nodes)
+    for (const Node& node : graph_.nodes) {
+      const Block* const block = block_of(node);
       with_context([&] { return fmt::format("node '{}' ({})", node.name, op_name(node.op)); },
-                   [&] { block_of(node) == nullptr ? add_node(node) : add_block(node, *block_of(node)); });
+                   [&] { block == nullptr ? add_node(node) : add_block(node, *block); });
+      if (block == nullptr) release_constants(node);
+    }
     finish_states();
     finish_outputs();
     share_slots();
@@ -150,6 +156,21 @@ class Compiler {
   const Choice* given(const Node& node) const {
     const auto found = options_.choices.find(graph_[node.out[0]].name);
     return found == options_.choices.end() ? nullptr : &found->second;
+  }
+
+  // How often each constant is still read: one that steps have packed goes with its last reader, since it would double
+  // the memory that a large network takes.
+  void count_readers() {
+    readers_.assign(graph_.values.size(), 0);
+    for (const Node& node : graph_.nodes)
+      for (ValueId id : node.in)
+        if (id != kNoValue) ++readers_[static_cast<std::size_t>(id)];
+    for (ValueId id : graph_.outputs) ++readers_[static_cast<std::size_t>(id)];
+  }
+
+  void release_constants(const Node& node) {
+    for (ValueId id : node.in)
+      if (id != kNoValue && --readers_[static_cast<std::size_t>(id)] == 0) graph_[id].constant.reset();
   }
 
   // Values that are made in their place in the result of a Concat of channels, by that result.
@@ -253,6 +274,7 @@ class Compiler {
     Prepared prepared = prepare_fused(queries);
     prepared.note = "with " + names;
     add_prepared(in, last, Layout::nhwc, std::move(prepared), chosen.given, cost);
+    for (const std::size_t i : block.nodes) release_constants(graph_.nodes[i]);
   }
 
   // Of the tensor in which the node's result is a slice; 0: it is none.
@@ -264,12 +286,15 @@ class Compiler {
   // A step that reads values in a layout and makes a node's outputs in it.
   void add_prepared(const std::vector<ValueId>& operands, const Node& node, Layout layout, Prepared prepared,
                     bool given, Cost cost) {
+    // A step with weights of its own reads at most its data where the graph has it.
+    const bool packed = prepared.step != nullptr && prepared.step->weight_bytes() > 0;
     Operands in;
     for (ValueId id : operands) {
       const bool constant = id != kNoValue && graph_.constant(id) != nullptr;
+      const bool read = constant && (!packed || in.slots.empty());
       in.slots.push_back(id == kNoValue || constant ? kNowhere : locate(id, layout_of(id, layout)));
-      in.constants.push_back(constant ? graph_.constant(id)->data() : nullptr);
-      if (constant) state_->constants.push_back(graph_[id].constant);
+      in.constants.push_back(read ? graph_.constant(id)->data() : nullptr);
+      if (read) state_->constants.push_back(graph_[id].constant);
     }
     if (prepared.step == nullptr) {
       located_[{node.out[0], layout_of(node.out[0], layout)}] = in.slots[0];
@@ -443,7 +468,6 @@ class Compiler {
     for (Place& output : state_->outputs) resolve(output.offset);
     for (auto& watched : state_->observed) resolve(watched.offset);
     state_->arena_bytes = placement.bytes;
-    drop_unused_constants();
   }
 
   // Attaches an observed slot to the step that fills it.
@@ -454,22 +478,6 @@ class Compiler {
       state_->observed_inputs.push_back(index);
     else
       state_->steps[static_cast<std::size_t>(first)].observed.push_back(index);
-  }
-
-  // Packed constants need not stay: only those that a step reads in place.
-  void drop_unused_constants() {
-    std::vector<const void*> read;
-    for (const CompiledStep& step : state_->steps)
-      if (step.step->weight_bytes() == 0)
-        for (const Place& place : step.in)
-          if (place.constant != nullptr) read.push_back(place.constant);
-    for (const Place& output : state_->outputs)
-      if (output.constant != nullptr) read.push_back(output.constant);
-    for (const auto& watched : state_->observed)
-      if (watched.offset == kNowhere) return;
-    std::erase_if(state_->constants, [&](const std::shared_ptr<const Tensor>& constant) {
-      return std::find(read.begin(), read.end(), constant->data()) == read.end();
-    });
   }
 
   Graph graph_;
@@ -483,6 +491,7 @@ class Compiler {
   std::vector<Share> shares_;
   std::map<std::pair<ValueId, Layout>, std::size_t> located_;
   std::vector<std::size_t> direct_inputs_;
+  std::vector<int> readers_;  // of each value, that are still to come
   std::vector<Block> blocks_;
   std::vector<const Block*> block_of_;  // per node of the graph
   struct Slice {
@@ -492,24 +501,33 @@ class Compiler {
   std::map<ValueId, Slice> slices_;
 };
 
+// The types of those `ids` that are no states.
+std::vector<Type> types_at(const Graph& graph, const std::vector<ValueId>& ids,
+                           const std::vector<PlanStateTensor>& states, std::size_t PlanStateTensor::*member) {
+  std::vector<Type> types;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (std::ranges::find(states, i, member) == states.end()) types.push_back(graph[ids[i]].type);
+  return types;
+}
+
 }  // namespace
 
-Plan compile(const Graph& graph, const CompileOptions& options) {
-  Graph wanted = graph;
+Plan compile(const Graph& graph, const CompileOptions& options) { return compile_and_free(graph, options); }
+
+Plan compile_and_free(Graph graph, const CompileOptions& options) {
+  std::vector<Type> inputs = types_at(graph, graph.inputs, options.states, &PlanStateTensor::input);
+  std::vector<Type> outputs = types_at(graph, graph.outputs, options.states, &PlanStateTensor::output);
+  const std::size_t output_count = graph.outputs.size();
   for (const std::string& name : options.observe) {
-    const ValueId id = find_value(wanted, name);
+    const ValueId id = find_value(graph, name);
     check(id != kNoValue, "there is no value '{}' to observe", name);
-    wanted.outputs.push_back(id);
+    graph.outputs.push_back(id);
   }
   std::vector<LowerNote> notes;
-  const std::size_t outputs = graph.outputs.size();
-  auto state = Compiler(lower(std::move(wanted), &notes), outputs, options, std::move(notes)).run();
-  for (std::size_t i = 0; i < graph.inputs.size(); ++i)
-    if (std::ranges::find(options.states, i, &PlanStateTensor::input) == options.states.end())
-      state->input_types.push_back(graph[graph.inputs[i]].type);
-  for (std::size_t i = 0; i < graph.outputs.size(); ++i)
-    if (std::ranges::find(options.states, i, &PlanStateTensor::output) == options.states.end())
-      state->output_types.push_back(graph[graph.outputs[i]].type);
+  auto state = Compiler(lower(std::move(graph), &notes), output_count, options, std::move(notes)).run();
+  state->input_types = std::move(inputs);
+  state->output_types = std::move(outputs);
   return Plan(std::move(state));
 }
+
 }  // namespace eke

@@ -135,7 +135,9 @@ std::optional<std::size_t> fusible_conv(const Graph& graph, const Node& add, std
   const Node& node = graph.nodes[static_cast<std::size_t>(index)];
   const auto* conv = std::get_if<op::Conv>(&node.op);
   if (conv == nullptr || conv->clamp.active() || node.in.size() > 4) return {};
-  if (!is_quantized(graph, id) || graph[add.in[1 - slot]].type.shape != graph[id].type.shape) return {};
+  const ValueId other = add.in[1 - slot];
+  if (!is_quantized(graph, id) || graph[other].type.shape != graph[id].type.shape) return {};
+  if (graph.constant(other) != nullptr) return {};  // lies in the graph's layout
   return static_cast<std::size_t>(index);
 }
 

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
+#include "base/block_memory.h"
 #include "runtime/plan_state.h"
 
 namespace eke {
@@ -119,9 +118,9 @@ Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
   const std::size_t arena = aligned(state.arena_bytes);
   bytes_ = arena + aligned(step_scratch) + 2 * kAlign;
   // Zeros that the system gives page by page: what is not used yet takes no memory.
-  memory_.reset(static_cast<std::byte*>(std::calloc(bytes_, 1)));
-  if (memory_ == nullptr) throw std::bad_alloc();
-  arena_ = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<std::size_t>(memory_.get())));
+  memory_.reset(static_cast<std::byte*>(allocate_block(bytes_)));
+  std::memcpy(memory_.get(), &bytes_, sizeof bytes_);  // for Free
+  arena_ = memory_.get() + kAlign;
   step_scratch_ = arena_ + arena;
   for (const CompiledStep& step : state.steps) {
     first_.push_back(pointers_.size());
@@ -134,7 +133,11 @@ Scratch::Scratch(const Plan& plan, const Threads& threads) : threads_(threads) {
   }
 }
 
-void Scratch::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
+void Scratch::Free::operator()(std::byte* memory) const noexcept {
+  std::size_t bytes = 0;
+  std::memcpy(&bytes, memory, sizeof bytes);
+  free_block(memory, bytes);
+}
 
 StepArgs Scratch::args(std::size_t step) noexcept {
   std::byte* const* pointers = pointers_.data() + first_[step];

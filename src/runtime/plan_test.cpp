@@ -9,6 +9,7 @@
 #include <new>
 
 #include "ops/infer.h"
+#include "runtime/compile.h"
 #include "runtime/lower.h"
 #include "runtime/testing/random_network.h"
 
@@ -176,6 +177,51 @@ TEST(Plan, RunAllocatesNothing) {
     plan.run(in, out, scratch);
     EXPECT_EQ(allocations - before, 0) << (quantized ? "quantized" : "float");
   }
+}
+
+TEST(Plan, KeepsNoWeightsBesideTheirPackedForm) {
+  Graph graph = parse_text(
+      "graph \"g\"\n"
+      "input %x: f32[1,2,3,3]\n"
+      "const %w: f32[2,2,1,1] = [1,2,3,4]\n"
+      "%y: f32[1,2,3,3] = Conv \"conv\" (%x, %w)\n"
+      "const %c: f32[1,2,3,3] = [1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9]\n"
+      "output %y\n"
+      "output %c\n");
+  const std::weak_ptr<const Tensor> weights = graph[find_value(graph, "w")].constant,
+                                    output = graph[find_value(graph, "c")].constant;
+  const Plan plan = compile_and_free(std::move(graph));
+  EXPECT_TRUE(weights.expired());
+  EXPECT_FALSE(output.expired());
+}
+
+// A constant lies as the graph has it: it is no residual that a kernel could add.
+TEST(Plan, AddsAConstantToAConvolution) {
+  Graph graph;
+  const auto constant = [&](const std::string& name, const auto& tensor) {
+    return graph.add_constant(name, tensor);
+  };
+  const ValueId scale = constant("scale", Tensor::scalar(0.5f)),
+                zero = constant("zero", Tensor::scalar(std::uint8_t{3})),
+                weight_zero = constant("weight_zero", Tensor::scalar(std::int8_t{0}));
+  const auto rounded = [&](ValueId x, const std::string& name) {
+    const ValueId q = graph.add_node(op::QuantizeLinear{}, {x, scale, zero}, name + "_q");
+    return graph.add_node(op::DequantizeLinear{}, {q, scale, zero}, name + "_dq");
+  };
+  graph.inputs = {graph.add_value("x", {DType::f32, {1, 2, 2, 3}})};
+  const ValueId w = constant("w", Tensor::from<std::int8_t>({2, 2, 1, 1}, {1, 2, -3, 4}));
+  const ValueId weights = graph.add_node(op::DequantizeLinear{}, {w, scale, weight_zero}, "w_dq");
+  const ValueId conv = graph.add_node(op::Conv{}, {rounded(graph.inputs[0], "x"), weights}, "conv");
+  const ValueId c =
+      constant("c", Tensor::from<std::uint8_t>({1, 2, 2, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+  const ValueId added = graph.add_node(op::DequantizeLinear{}, {c, scale, zero}, "c_dq");
+  const ValueId sum = graph.add_node(op::Binary{op::BinaryFn::Add}, {rounded(conv, "conv"), added}, "sum");
+  graph.outputs = {rounded(sum, "sum")};
+  const ValueId direct = graph.add_node(op::Binary{op::BinaryFn::Add}, {conv, added}, "direct");
+  graph.outputs.push_back(rounded(direct, "direct"));
+  graph = infer_types(std::move(graph));
+  const auto inputs = inputs_of(graph, 7);
+  EXPECT_EQ(run(graph, inputs, 1, {}), run(graph, inputs, 1, {.reference_only = true}));
 }
 
 TEST(Plan, ObservesNamedValuesOnce) {

@@ -109,6 +109,14 @@ std::span<const Tactic> binary_tactics();
 std::span<const Tactic> quantize_tactics();
 std::span<const Tactic> movement_tactics();
 std::span<const Tactic> softmax_tactics();
+// Of training alone, in order of preference. training_only.cpp joins them; libeke_runtime has a file in its place that
+// joins none.
+struct TrainingTactics {
+  Op op;
+  std::span<const Tactic> tactics;
+};
+std::vector<TrainingTactics> training_only_tactics();
+
 // Of training: train_conv.cpp, train_depthwise.cpp, train_pool.cpp, training.cpp.
 std::span<const Tactic> max_pool_grad_tactics();
 std::span<const Tactic> average_pool_grad_tactics();

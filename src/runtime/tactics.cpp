@@ -34,24 +34,12 @@ std::vector<std::vector<Tactic>> make_table() {
       {op::Reshape{}, op::Flatten{}, op::Squeeze{}, op::Unsqueeze{}, op::Identity{}, op::Dropout{},
        op::Concat{}, op::Split{}, op::Slice{}, op::Pad{}, op::Transpose{}, op::Resize{}});
   set(softmax_tactics(), {op::Softmax{}});
-  set(statistics_tactics(), {op::BatchStatistics{}});
   set(batch_norm_tactics(), {op::BatchNormalization{}});
-  set(batch_norm_grad_tactics(), {op::BatchNormalizationGrad{}});
-  set(clamp_grad_tactics(), {op::ClampGrad{}});
-  set(average_tactics(), {op::MovingAverage{}});
-  set(momentum_tactics(), {op::Momentum{}});
-  set(adam_tactics(), {op::Adam{}, op::AdamW{}});
-  set(max_pool_grad_tactics(), {op::MaxPoolGrad{}});
-  set(average_pool_grad_tactics(), {op::AveragePoolGrad{}});
   set(spread_tactics(), {op::Expand{}});
-  add(channel_sum_tactics(), op::Reduce{});
-  add(rounding_grad_tactics(), op::ClampGrad{});
-  for (const Op& op : {Op(op::QuantizeLinear{}), Op(op::DequantizeLinear{})})
-    add(run_time_rounding_tactics(), op);
   for (const Op& op : {Op(op::Gemm{}), Op(op::MatMul{})}) add(train_matmul_tactics(), op);
   for (auto own : {train_depthwise_tactics, train_conv_tactics}) add(own(), op::Conv{});
   for (auto own : {depthwise_transpose_tactics, conv_transpose_tactics}) add(own(), op::ConvTranspose{});
-  for (auto own : {depthwise_grad_weight_tactics, conv_grad_weight_tactics}) add(own(), op::ConvGradWeight{});
+  for (const TrainingTactics& own : training_only_tactics()) add(own.tactics, own.op);
   return table;
 }
 

@@ -5,8 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <type_traits>
+
+#include "base/block_memory.h"
 
 namespace eke {
 namespace {
@@ -29,13 +32,14 @@ constexpr std::array<DTypeInfo, 13> kDTypes{{{"f32", 4},
                                              {"u64", 8},
                                              {"bool", 1}}};
 
-constexpr std::align_val_t kAlignment{64};
-constexpr std::size_t kSlack = 64;
+constexpr std::size_t kAlignment = 64, kSlack = 64;
 
 std::shared_ptr<void> allocate(std::size_t bytes) {
-  void* data = ::operator new(bytes + kSlack, kAlignment);
-  std::memset(data, 0, bytes + kSlack);
-  return {data, [](void* p) { ::operator delete(p, kAlignment); }};
+  const std::size_t space = bytes + kSlack;
+  if (space >= kLeastBlock) return {allocate_block(space), [space](void* p) { free_block(p, space); }};
+  void* data = ::operator new (space, std::align_val_t{kAlignment});
+  std::memset(data, 0, space);
+  return {data, [](void* p) { ::operator delete (p, std::align_val_t{kAlignment}); }};
 }
 
 struct Half {
@@ -225,18 +229,20 @@ std::string to_string(const Type& type) {
 }
 
 std::size_t byte_size(DType dtype, const Shape& shape) {
+  // The hottest check of all: messages are only made where it fails.
   std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
   bool empty = false;
   for (const std::int64_t extent : shape) {
-    check(extent != kDynamic, "shape {} has an extent that is not known yet", to_string(shape));
-    check(extent >= 0, "shape {} has a negative extent", to_string(shape));
+    if (extent == kDynamic) fail("shape {} has an extent that is not known yet", to_string(shape));
+    if (extent < 0) fail("shape {} has a negative extent", to_string(shape));
     // An empty tensor still bounds its other extents, so that products over some of the axes stay safe.
     if (extent == 0) {
       empty = true;
       continue;
     }
-    check(extent <= kMaxTensorBytes / bytes, "a tensor of shape {} and type {} exceeds the limit of {} GiB",
-          to_string(shape), to_string(dtype), kMaxTensorBytes >> 30);
+    if (extent > kMaxTensorBytes / bytes)
+      fail("a tensor of shape {} and type {} exceeds the limit of {} GiB", to_string(shape), to_string(dtype),
+           kMaxTensorBytes >> 30);
     bytes *= extent;
   }
   return empty ? 0 : static_cast<std::size_t>(bytes);
@@ -254,8 +260,9 @@ void* Tensor::mutable_data() {
 }
 
 Tensor Tensor::reshaped(const Shape& shape) const {
-  check(byte_size(dtype(), shape) == bytes(), "a tensor of shape {} cannot become {}: the counts differ",
-        to_string(type_.shape), to_string(shape));
+  if (byte_size(dtype(), shape) != bytes())
+    fail("a tensor of shape {} cannot become {}: the counts differ", to_string(type_.shape),
+         to_string(shape));
   Tensor result = *this;
   result.type_.shape = shape;
   return result;

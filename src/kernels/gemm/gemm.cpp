@@ -52,17 +52,37 @@ std::size_t round_up(std::size_t x, std::size_t multiple) noexcept {
   return (x + multiple - 1) / multiple * multiple;
 }
 
-template <class T>
-void pack(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, std::size_t kr, const T* weights,
-          T* packed) noexcept {
-  const std::size_t depth = round_up(k, kr);
-  std::fill_n(packed, round_up(n, nr) * taps * depth, T{});
+// A step of constant size is one store.
+template <std::size_t kr, class T>
+void pack_steps(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, const T* weights,
+                T* packed) noexcept {
+  const std::size_t depth = round_up(k, kr), whole = k / kr, rest = k % kr;
+  if (n % nr != 0 || rest != 0) std::fill_n(packed, round_up(n, nr) * taps * depth, T{});
   for (std::size_t j = 0; j < n; ++j)
     for (std::size_t t = 0; t < taps; ++t) {
       T* to = packed + (j / nr * taps + t) * depth * nr + j % nr * kr;
-      for (std::size_t c = 0; c < k; c += kr, to += nr * kr)
-        for (std::size_t i = 0; i < kr && c + i < k; ++i) to[i] = *weights++;
+      for (std::size_t c = 0; c < whole; ++c, to += nr * kr, weights += kr)
+        std::memcpy(to, weights, kr * sizeof(T));
+      if (rest != 0) std::memcpy(to, weights, rest * sizeof(T));
+      weights += rest;
     }
+}
+
+template <class T>
+void pack(std::size_t n, std::size_t taps, std::size_t k, std::size_t nr, std::size_t kr, const T* weights,
+          T* packed) noexcept {
+  switch (kr) {
+    case 1:
+      return pack_steps<1>(n, taps, k, nr, weights, packed);
+    case 2:
+      return pack_steps<2>(n, taps, k, nr, weights, packed);
+    case 4:
+      return pack_steps<4>(n, taps, k, nr, weights, packed);
+    case 8:
+      return pack_steps<8>(n, taps, k, nr, weights, packed);
+    default:
+      return pack_steps<16>(n, taps, k, nr, weights, packed);
+  }
 }
 
 // Bytes before the weights of a panel.

@@ -5,6 +5,8 @@
 #include <new>
 #include <vector>
 
+#include "base/block_memory.h"
+
 namespace eke {
 
 template <class T>
@@ -15,8 +17,14 @@ struct LineAllocator {
   LineAllocator() = default;
   template <class U>
   LineAllocator(const LineAllocator<U>&) noexcept {}
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
-  void deallocate(T* p, std::size_t) noexcept { ::operator delete(p, kLine); }
+  T* allocate(std::size_t n) {
+    const std::size_t bytes = n * sizeof(T);
+    return static_cast<T*>(bytes < kLeastBlock ? ::operator new(bytes, kLine) : allocate_block(bytes));
+  }
+  void deallocate(T* p, std::size_t n) noexcept {
+    const std::size_t bytes = n * sizeof(T);
+    bytes < kLeastBlock ? ::operator delete(p, kLine) : free_block(p, bytes);
+  }
   template <class U>
   bool operator==(const LineAllocator<U>&) const noexcept {
     return true;

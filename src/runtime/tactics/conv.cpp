@@ -114,14 +114,15 @@ IntegerWeights folded(const IntegerWeights& weights, const Window& w, int fold) 
   result.channels = weights.channels * fold;
   result.taps = rows * columns;
   result.depth = weights.depth;
-  result.values.resize(static_cast<std::size_t>(result.channels * result.taps * result.depth));
+  std::vector<std::int8_t>& values = result.values.own();
+  values.resize(static_cast<std::size_t>(result.channels * result.taps * result.depth));
   const std::int64_t run = w.kernel * weights.depth;  // weights of a row
   const std::int8_t* from = weights.values.data();
   for (std::int64_t m = 0; m < weights.channels; ++m)
     for (std::int64_t r = 0; r < rows; ++r, from += run)
       for (std::int64_t j = 0; j < fold; ++j)
         std::copy_n(from, run,
-                    result.values.data() +
+                    values.data() +
                         (((j * weights.channels + m) * rows + r) * columns + j * w.stride) * weights.depth);
   return result;
 }
@@ -420,13 +421,15 @@ Prepared prepare_depthwise_integer(const Query& query) {
 
 Prepared prepare_dense_integer(const Query& query) {
   const auto& kernel = U8S8::select(query.isa);
-  const IntegerWeights weights = integer_conv_weights(*query.constant(1));
+  IntegerWeights weights = integer_conv_weights(*query.constant(1));
   IntegerEpilogue epilogue(query, weights.sums, conv_of(query).clamp, conv_of(query).mid);
-  const int fold = dense_fold_of(query, weights, kernel);
-  if (fold > 1) epilogue.repeat(weights.channels, fold);
-  return {std::make_unique<ConvStep<U8S8, IntegerEpilogue>>(
-              query, kernel, fold > 1 ? folded(weights, geometry_of(query).w(), fold) : weights,
-              weights.halves, std::move(epilogue), fold),
+  const int fold = dense_fold_of(query, weights, kernel), halves = weights.halves;
+  if (fold > 1) {
+    epilogue.repeat(weights.channels, fold);
+    weights = folded(weights, geometry_of(query).w(), fold);
+  }
+  return {std::make_unique<ConvStep<U8S8, IntegerEpilogue>>(query, kernel, weights, halves,
+                                                            std::move(epilogue), fold),
           std::string(kernel.name)};
 }
 

@@ -71,6 +71,10 @@ void with_elements(const Tensor& w, F f) {
 // to[j][i] = from[i][j], block by block so that both stay in the cache.
 template <class To, class From>
 void transpose(const From* from, std::int64_t rows, std::int64_t cols, To* to) {
+  if (rows == 1 || cols == 1) {
+    std::transform(from, from + rows * cols, to, [](From w) { return static_cast<To>(w); });
+    return;
+  }
   constexpr std::int64_t kBlock = 64;
   for (std::int64_t first = 0; first < rows; first += kBlock) {
     const std::int64_t end = std::min(first + kBlock, rows);
@@ -83,9 +87,16 @@ template <class T>
 std::vector<std::int64_t> sums_of(const ProductWeights<T>& weights) {
   std::vector<std::int64_t> sums(static_cast<std::size_t>(weights.channels));
   const std::int64_t block = weights.taps * weights.depth;
+  constexpr std::int64_t kPart = 1 << 15;  // elements of up to 16 bits whose sum fits 32
   const T* w = weights.values.data();
   for (std::int64_t& sum : sums)
-    for (std::int64_t i = 0; i < block; ++i) sum += *w++;
+    for (std::int64_t first = 0; first < block; first += kPart) {
+      const std::int64_t count = std::min(kPart, block - first);
+      std::int32_t part = 0;
+      for (std::int64_t i = 0; i < count; ++i) part += w[i];
+      sum += part;
+      w += count;
+    }
   return sums;
 }
 
@@ -110,7 +121,7 @@ IntegerWeights as_integers(const ProductWeights<std::int16_t>& weights) {
       for (std::int64_t i = 0; i < block; ++i) {
         const int w = weights.values[static_cast<std::size_t>(c * block + i)];
         const int first = result.halves == 1 ? w : std::clamp(w, -128, 127);
-        result.values.push_back(static_cast<std::int8_t>(half == 0 ? first : w - first));
+        result.values.own().push_back(static_cast<std::int8_t>(half == 0 ? first : w - first));
       }
   return result;
 }
@@ -220,11 +231,16 @@ template <class T>
 ProductWeights<T> conv_weights(const Tensor& w) {
   const Shape& s = w.shape();
   ProductWeights<T> result{s[0], s.count(2, s.rank()), s[1], {}};
-  result.values.resize(static_cast<std::size_t>(w.count()));
+  if (result.taps == 1 && w.dtype() == dtype_of<T>()) {
+    result.values = WeightValues<T>(w.values<T>());
+    return result;
+  }
+  std::vector<T>& values = result.values.own();
+  values.resize(static_cast<std::size_t>(w.count()));
   const std::int64_t block = result.taps * result.depth;
   with_elements<T>(w, [&](const auto* from) {
     for (std::int64_t m = 0; m < result.channels; ++m)
-      transpose(from + m * block, result.depth, result.taps, result.values.data() + m * block);
+      transpose(from + m * block, result.depth, result.taps, values.data() + m * block);
   });
   return result;
 }
@@ -238,10 +254,14 @@ template <class T>
 ProductWeights<T> matrix_weights(const Tensor& w, bool transposed) {
   const std::int64_t n = w.shape()[transposed ? 0 : 1], k = w.shape()[transposed ? 1 : 0];
   ProductWeights<T> result{n, 1, k, {}};
-  result.values.resize(static_cast<std::size_t>(w.count()));
+  if (transposed && w.dtype() == dtype_of<T>()) {
+    result.values = WeightValues<T>(w.values<T>());
+    return result;
+  }
+  std::vector<T>& values = result.values.own();
+  values.resize(static_cast<std::size_t>(w.count()));
   with_elements<T>(w, [&](const auto* from) {
-    transposed ? transpose(from, n * k, 1, result.values.data())
-               : transpose(from, k, n, result.values.data());
+    transposed ? transpose(from, n * k, 1, values.data()) : transpose(from, k, n, values.data());
   });
   return result;
 }

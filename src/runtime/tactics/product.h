@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/epilogue.h"
@@ -12,11 +13,31 @@
 
 namespace eke {
 
+// Numbers that were put into the order of a product, or lie in it in a constant that outlives this.
+template <class T>
+class WeightValues {
+ public:
+  WeightValues() = default;
+  explicit WeightValues(std::span<const T> there) : there_(there) {}
+
+  std::vector<T>& own() noexcept { return own_; }
+  std::span<const T> span() const noexcept { return own_.empty() ? there_ : std::span<const T>(own_); }
+  const T* data() const noexcept { return span().data(); }
+  std::size_t size() const noexcept { return span().size(); }
+  const T& operator[](std::size_t i) const noexcept { return span()[i]; }
+  auto begin() const noexcept { return span().begin(); }
+  auto end() const noexcept { return span().end(); }
+
+ private:
+  std::vector<T> own_;
+  std::span<const T> there_;
+};
+
 // The weights of a product as [channels][taps][depth].
 template <class T>
 struct ProductWeights {
   std::int64_t channels = 0, taps = 0, depth = 0;
-  std::vector<T> values;
+  WeightValues<T> values;
 };
 
 // int8 weights in the order of the kernels. int16 ones (asymmetric files) become two int8 halves: `halves` is
@@ -59,7 +80,7 @@ struct FloatEpilogue {
 bool is_integer_product(const Query& query);
 bool is_float_product(const Query& query);
 
-// Weights w [M, C, kernel...] as [M][kernel][C].
+// Weights w [M, C, kernel...] as [M][kernel][C]; w outlives them.
 template <class T>
 ProductWeights<T> conv_weights(const Tensor& w);
 IntegerWeights integer_conv_weights(const Tensor& w);
