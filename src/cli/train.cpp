@@ -1,6 +1,5 @@
 // eke train: a network for the classes of a folder of images, from one that knows others, or from scratch.
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -335,16 +334,8 @@ bool head_was_better(const Result& r) {
   return r.tuned && r.validated && r.head_validated && *r.head_validated > *r.validated;
 }
 
-// Large tensors go back to the system when they are freed, whatever lies behind them: a step needs their memory.
-void return_large_tensors() {
-#ifdef M_MMAP_THRESHOLD
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
-#endif
-}
-
 int train(const Options& options) {
   check_options(options);
-  return_large_tensors();
   const auto begin = std::chrono::steady_clock::now();
   Graph graph = read_model(options.model);
   open_image_extents(graph, options.preprocess);

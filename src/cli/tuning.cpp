@@ -1,6 +1,7 @@
 #include "cli/tuning.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -232,10 +233,18 @@ void declare_quant_aware(App& app, TuningOptions& options) {
 
 namespace {
 
+// What reading images and models has freed goes back to the system: a step needs that memory.
+void return_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 // Hooks that show progress on `progress`, make a lap of each epoch, and end at Ctrl-C.
 FineTuneHooks hooks_for(TrainProgress& progress, Laps& epochs) {
   FineTuneHooks hooks;
   hooks.on_plan = [&](std::size_t bytes, double share) {
+    return_freed_memory();
     progress.on_plan(bytes, share);
     epochs.next();
   };

@@ -178,7 +178,7 @@ class WinogradGradStep : public Step {
 
 bool is_winograd_weight_grad(const Query& query) {
   const Geometry geometry = geometry_of(query);
-  return query.floats == Floats::f32 && op_of(query).group == 1 &&
+  return op_of(query).group == 1 &&
          is_winograd_window(geometry, query.in(0).shape[1], query.in(1).shape[1]) &&
          WinogradTiles::count(geometry, query.in(0).shape[0]) >= kLeastTrainTiles;
 }

@@ -1,6 +1,7 @@
 // 3x3 convolutions at stride 1 by Winograd's F(4x4, 3x3) with weights that change from run to run, float32 in NHWC: forward,
 // and the gradient of the input (a ConvTranspose), which is the forward pass over turned filters. Weights are transformed in
-// each run, so many output channels at a time that they stay small.
+// each run, so many output channels at a time that they stay small. Where factors may be bfloat16 too: a quarter of the
+// multiplications beats products at twice the speed.
 #include <algorithm>
 #include <memory>
 
@@ -161,12 +162,10 @@ bool pays(const Query& query, const Filters& filters) {
 }
 
 bool is_forward(const Query& query) {
-  return query.floats == Floats::f32 && std::get<op::Conv>(query.node.op).group == 1 &&
-         pays(query, forward_of(query));
+  return std::get<op::Conv>(query.node.op).group == 1 && pays(query, forward_of(query));
 }
 bool is_backward(const Query& query) {
-  return query.floats == Floats::f32 && std::get<op::ConvTranspose>(query.node.op).group == 1 &&
-         pays(query, backward_of(query));
+  return std::get<op::ConvTranspose>(query.node.op).group == 1 && pays(query, backward_of(query));
 }
 
 Prepared prepared(const Query& query, const Filters& filters, const char* prefix) {

@@ -45,6 +45,16 @@ struct Rows {
     });
   }
 
+  // The same from the last chunk to the first: what a pass before it has read last is still in a cache.
+  template <class F>
+  void for_chunks_backwards(const Threads& threads, F&& f) const noexcept {
+    threads.for_ranges(static_cast<std::size_t>(chunks), [&](std::size_t begin, std::size_t end) {
+      for (auto chunk = static_cast<std::int64_t>(end) - 1; chunk >= static_cast<std::int64_t>(begin);
+           --chunk)
+        f(chunk * per_chunk, std::min(per_chunk, rows - chunk * per_chunk));
+    });
+  }
+
   std::int64_t rows = 0, channels = 0, per_chunk = 4, chunks = 0;
 };
 
@@ -201,7 +211,7 @@ class NormGradStep : public Step {
       slope[c] = static_cast<float>(product * inverse * inverse * share);
     });
     if (!args.out[0]) return;
-    rows_.for_chunks(*args.threads, [&](std::int64_t, std::int64_t first, std::int64_t count) {
+    rows_.for_chunks_backwards(*args.threads, [&](std::int64_t first, std::int64_t count) {
       const std::int64_t at = first * rows_.channels;
       kernel_({floats(args, 0) + at, floats(args, 1) + at, floats_out(args, 0) + at, count, channels, norm,
                offset, slope});
