@@ -2,6 +2,8 @@
 # visible (but Model::run_image, whose decoders stay outside); the rest is taken out of the layers' archives as far as it
 # is reached. A device needs protobuf's lite runtime and fmt beside it, as Debian has them. No link-time optimization: the
 # tiers of the kernels are told apart by the flags of their files.
+include(GNUInstallDirs)
+
 add_library(libeke_runtime SHARED ${PROJECT_SOURCE_DIR}/src/api/model.cpp ${PROJECT_SOURCE_DIR}/src/api/inference_only.cpp)
 eke_compile_small(libeke_runtime)
 set_target_properties(libeke_runtime PROPERTIES OUTPUT_NAME eke_runtime EXPORT_NAME runtime
