@@ -57,9 +57,11 @@ Graph opened_for(Graph graph, const Preprocess& how) {
 }
 
 Graph bound_to(const Graph& graph, const Preprocess& how, std::int64_t batch) {
-  std::optional<Graph> bound;
-  if (batch > 1) bound = batched(graph, how, batch);
-  return optimize(bound ? std::move(*bound) : typed_for(graph, how));
+  // Simplified first: reshapes whose targets were written for one image then serve others.
+  Graph one = optimize(typed_for(graph, how));
+  if (batch > 1)
+    if (std::optional<Graph> bound = batched(one, how, batch)) return optimize(std::move(*bound));
+  return one;
 }
 
 void run_images(const Graph& graph, const FittedImages& images, const Threads& threads,
