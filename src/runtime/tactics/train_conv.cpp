@@ -335,25 +335,24 @@ class WeightGradStep : public Step {
     n_ = swapped_ ? channels_ : depth_;
     row_blocks_ = (m_ + kRows - 1) / kRows;
     column_blocks_ = (n_ + kColumns - 1) / kColumns;
-    packs_dy_ = taps_ >= kReuse;
-    packs_x_ = !swapped_ && m_ >= kReuse * kTileRows;
     const std::int64_t items = groups_ * row_blocks_ * column_blocks_;
     splits_ = std::clamp<std::int64_t>((kItems + items - 1) / items, 1,
                                        std::max<std::int64_t>(1, rows_.pixels() / kLeastPixels));
   }
 
   std::size_t scratch_bytes(int threads) const noexcept override {
-    return partial_bytes() + static_cast<std::size_t>(threads) * thread_bytes();
+    return partial_bytes() + static_cast<std::size_t>(threads) * pointer_bytes();
   }
 
   void run(const StepArgs& args) const noexcept override {
     const std::int64_t per_split = groups_ * row_blocks_ * column_blocks_;
     const auto items = static_cast<std::size_t>(splits_ * per_split);
     on_threads(*args.threads, [&](std::size_t thread, std::size_t count) {
-      std::byte* scratch = args.scratch + partial_bytes() + thread * thread_bytes();
+      auto** pointers =
+          reinterpret_cast<const std::byte**>(args.scratch + partial_bytes() + thread * pointer_bytes());
       const Share mine = share(static_cast<std::int64_t>(items), static_cast<std::int64_t>(thread),
                                static_cast<std::int64_t>(count));
-      for (std::int64_t i = mine.begin; i < mine.end; ++i) item(args, i / per_split, i % per_split, scratch);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) item(args, i / per_split, i % per_split, pointers);
     });
     if (direct()) return;
     args.threads->for_ranges(
@@ -364,9 +363,7 @@ class WeightGradStep : public Step {
   }
 
  private:
-  static constexpr std::int64_t kRows = 96, kColumns = 64, kPixels = 128, kItems = 32, kLeastPixels = 256;
-  static constexpr std::int64_t kTileRows = 6;  // of the fastest kernel
-  static constexpr std::int64_t kReuse = 8;     // rows that are read so often are copied first
+  static constexpr std::int64_t kRows = 48, kColumns = 64, kPixels = 128, kItems = 32, kLeastPixels = 256;
 
   static const op::ConvGradWeight& op_of(const Query& query) {
     return std::get<op::ConvGradWeight>(query.node.op);
@@ -375,66 +372,43 @@ class WeightGradStep : public Step {
   bool direct() const noexcept { return splits_ == 1 && !swapped_; }
   std::int64_t size() const noexcept { return groups_ * channels_ * taps_ * depth_; }  // of the gradient
   std::size_t partial_bytes() const noexcept { return direct() ? 0 : float_bytes(splits_ * size() + 16); }
-  // Pointers to rows of x, of dy and to copies of either; then the copies.
   std::size_t pointer_bytes() const noexcept {
-    return aligned_to_line(static_cast<std::size_t>(kPixels * (taps_ + 3)) * sizeof(void*));
-  }
-  std::size_t thread_bytes() const noexcept {
-    return pointer_bytes() + 2 * float_bytes(kPixels * kRows) + kernels::kSlackBytes;
+    return aligned_to_line(static_cast<std::size_t>(kPixels * (taps_ + 1)) * sizeof(void*));
   }
   // Partial sums lie as [group][m][tap][n]; not swapped this is the gradient's own order.
   std::int64_t group_size() const noexcept { return channels_ * taps_ * depth_; }
 
-  // The rows that a call reads, from the first value that it uses.
-  struct Rows {
-    const float* const* rows;
-    std::ptrdiff_t stride, offset;  // pointers from one pixel to the next, values to skip
-  };
-
-  // Channels of images often lie a power of two apart, so that rows of many pixels share few sets of the first-level
-  // cache: what is read many times is copied side by side.
-  static Rows packed(const Rows& from, std::int64_t count, std::int64_t width, float* to,
-                     const float** rows) noexcept {
-    for (std::int64_t i = 0; i < count; ++i, to += width) {
-      std::memcpy(to, from.rows[i * from.stride] + from.offset,
-                  static_cast<std::size_t>(width) * sizeof(float));
-      rows[i] = to;
-    }
-    return {rows, 1, 0};
-  }
-
-  void item(const StepArgs& args, std::int64_t split, std::int64_t block, std::byte* scratch) const noexcept {
+  void item(const StepArgs& args, std::int64_t split, std::int64_t block,
+            const std::byte** pointers) const noexcept {
     const std::int64_t g = block / (row_blocks_ * column_blocks_),
                        in_group = block % (row_blocks_ * column_blocks_);
     const std::int64_t m0 = in_group / column_blocks_ * kRows, n0 = in_group % column_blocks_ * kColumns;
-    const std::int64_t m = std::min(kRows, m_ - m0), n = std::min(kColumns, n_ - n0);
     const Share pixels = share(rows_.pixels(), split, splits_);
     float* out = direct() ? reinterpret_cast<float*>(args.out[0])
                           : reinterpret_cast<float*>(args.scratch) + split * size();
     out += g * group_size() + m0 * taps_ * n_ + n0;
-    auto** x_rows = reinterpret_cast<const std::byte**>(scratch);
-    auto** dy_rows = reinterpret_cast<const float**>(scratch) + kPixels * taps_;
-    const float **dy_copies = dy_rows + kPixels, **x_copies = dy_copies + kPixels;
-    auto* dy_copy = reinterpret_cast<float*>(scratch + pointer_bytes());
-    float* x_copy = dy_copy + kPixels * kRows;
-    const auto* dy = reinterpret_cast<const float*>(args.in[1]) + g * channels_ + (swapped_ ? n0 : m0);
+    const std::byte** x_rows = pointers;
+    const std::byte** dy_rows = pointers + kPixels * taps_;
+    const std::ptrdiff_t dy_bytes = groups_ * channels_ * static_cast<std::ptrdiff_t>(sizeof(float));
     for (std::int64_t pixel = pixels.begin; pixel < pixels.end; pixel += kPixels) {
       const std::int64_t count = std::min(kPixels, pixels.end - pixel);
       rows_.fill(args.in[0], padding_.data(), pixel, count, x_rows);
-      for (std::int64_t i = 0; i < count; ++i) dy_rows[i] = dy + (pixel + i) * groups_ * channels_;
-      Rows dy_side{dy_rows, 1, 0};
-      if (packs_dy_) dy_side = packed(dy_side, count, swapped_ ? n : m, dy_copy, dy_copies);
+      for (std::int64_t i = 0; i < count; ++i) dy_rows[i] = args.in[1] + (pixel + i) * dy_bytes;
       for (std::int64_t t = 0; t < taps_; ++t) {
-        Rows x_side{reinterpret_cast<const float* const*>(x_rows + t), taps_,
-                    g * depth_ + (swapped_ ? m0 : n0)};
-        if (packs_x_) x_side = packed(x_side, count, n, x_copy, x_copies);
-        const Rows &a = swapped_ ? x_side : dy_side, &b = swapped_ ? dy_side : x_side;
+        const auto* x = reinterpret_cast<const float* const*>(x_rows + t);
+        const auto* dy = reinterpret_cast<const float* const*>(dy_rows);
+        const std::ptrdiff_t x_offset = g * depth_ + (swapped_ ? m0 : n0),
+                             dy_offset = g * channels_ + (swapped_ ? n0 : m0);
         kernels::OuterF32Args call;
-        call.a = a.rows, call.a_stride = a.stride, call.a_offset = a.offset;
-        call.b = b.rows, call.b_stride = b.stride, call.b_offset = b.offset;
+        call.a = swapped_ ? x : dy;
+        call.b = swapped_ ? dy : x;
+        call.a_stride = swapped_ ? taps_ : 1;
+        call.b_stride = swapped_ ? 1 : taps_;
+        call.a_offset = swapped_ ? x_offset : dy_offset;
+        call.b_offset = swapped_ ? dy_offset : x_offset;
         call.pixels = static_cast<int>(count);
-        call.m = static_cast<int>(m);
-        call.n = static_cast<int>(n);
+        call.m = static_cast<int>(std::min(kRows, m_ - m0));
+        call.n = static_cast<int>(std::min(kColumns, n_ - n0));
         call.out = out + t * n_;
         call.out_stride = taps_ * n_;
         call.add = pixel != pixels.begin;
@@ -463,7 +437,7 @@ class WeightGradStep : public Step {
   std::vector<std::byte> padding_;
   std::int64_t groups_, depth_, channels_, taps_;
   std::int64_t m_ = 0, n_ = 0, row_blocks_ = 0, column_blocks_ = 0, splits_ = 1;
-  bool swapped_ = false, packs_dy_ = false, packs_x_ = false;
+  bool swapped_ = false;
 };
 
 // Constant weights are packed ahead of time, by conv.cpp.
