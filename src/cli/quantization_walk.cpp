@@ -258,13 +258,6 @@ class Walker {
     return walk_.steps.back().kept;
   }
 
-  static double error_left(const std::vector<ReconstructedBlock>& blocks) {
-    std::vector<double> left;
-    for (const ReconstructedBlock& block : blocks)
-      left.push_back(block.before > 0 ? block.after / block.before : 1);
-    return median(left);
-  }
-
   // Few images show nothing: where none of n differs, up to 3 / n of all may (the rule of three).
   static bool is_within(const WalkStep& step, double max_drop) {
     return -step.drop.interval.low <= max_drop && static_cast<double>(step.images) * max_drop >= 3;

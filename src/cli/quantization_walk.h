@@ -48,6 +48,14 @@ struct WalkOptions {
   std::optional<double> max_drop;  // a share, 0.01 for a point
 };
 
+// The median share of the squared error that is left, of layers or blocks that learned.
+template <class T>
+double error_left(const std::vector<T>& learned) {
+  std::vector<double> left;
+  for (const T& one : learned) left.push_back(one.before > 0 ? one.after / one.before : 1);
+  return median(std::move(left));
+}
+
 // `held` is null where nothing is to be judged: then the settings are those of the effort, as they are.
 Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const WalkOptions& options,
           const Threads& threads);

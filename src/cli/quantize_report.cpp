@@ -42,22 +42,16 @@ std::string equalized_text(const QuantizeResult& r) {
 
 std::string learned_text(const QuantizeResult& r) {
   if (r.walk.learned.empty()) return "";
-  std::vector<double> left;
-  for (const LearnedLayer& layer : r.walk.learned)
-    left.push_back(layer.before > 0 ? layer.after / layer.before : 1);
   return fmt::format(
       "rounding learned for {} layers: the squared error of their sums is {:.0f} % of before (median)\n",
-      left.size(), 100 * median(left));
+      r.walk.learned.size(), 100 * error_left(r.walk.learned));
 }
 
 std::string blocks_text(const QuantizeResult& r) {
   if (r.walk.blocks.empty()) return "";
-  std::vector<double> left;
-  for (const ReconstructedBlock& block : r.walk.blocks)
-    left.push_back(block.before > 0 ? block.after / block.before : 1);
   return fmt::format(
       "{} blocks reconstructed: the squared error of what they make is {:.0f} % of before (median)\n",
-      left.size(), 100 * median(left));
+      r.walk.blocks.size(), 100 * error_left(r.walk.blocks));
 }
 
 std::string calibration_text(const QuantizeResult& r) {

@@ -40,7 +40,7 @@ foreach(source ${kernel_sources})
   get_filename_component(tier ${source} NAME_WE)
   get_filename_component(family ${source} DIRECTORY)
   get_filename_component(family ${family} NAME)
-  if(tier STREQUAL "scalar")
+  if(tier STREQUAL "scalar")  # the oracle, and small rather than fast
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O2;${all_tiers}")
   elseif(tier IN_LIST tiers)
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${${tier}_tier};${${family}_${tier}};${vector_tiers};${all_tiers}")

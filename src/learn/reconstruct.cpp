@@ -14,9 +14,9 @@
 #include "ops/infer.h"
 #include "ops/node_builder.h"
 #include "passes/pass_list.h"
+#include "quant/graph_part.h"
 #include "quant/keep.h"
 #include "quant/layer_weights.h"
-#include "runtime/plan.h"
 #include "train/backward.h"
 
 namespace eke {
@@ -28,17 +28,6 @@ constexpr double kFixFrom = 0.3, kFixUntil = 0.9;  // of the steps: in between, 
 constexpr double kLeastImportance = 1e-3;          // of the mean channel
 
 using Values = std::vector<float>;
-
-const Node* find_node(const Graph& graph, std::string_view name) {
-  const auto found =
-      std::ranges::find_if(graph.nodes, [&](const Node& n) { return label(graph, n) == name; });
-  return found == graph.nodes.end() ? nullptr : &*found;
-}
-
-Graph part_for(Graph graph, std::vector<ValueId> outputs) {
-  graph.outputs = std::move(outputs);
-  return eliminate_dead(std::move(graph));
-}
 
 // The value of the quantized network that a value of the float one of this name is rounded to; kNoValue: it is not.
 ValueId rounded(const Graph& quantized, const std::string& name) {
@@ -60,30 +49,6 @@ ValueId value_in(const Graph& quantized, const std::string& name) {
   const ValueId read = rounded(quantized, name);
   return read == kNoValue ? raw : read;
 }
-
-class Runner {
- public:
-  Runner(const Graph& graph, const Threads& threads) : plan_(compile(graph)), scratch_(plan_, threads) {
-    for (const Type& type : plan_.input_types()) inputs_.emplace_back(type);
-    for (const Type& type : plan_.output_types()) outputs_.emplace_back(type);
-  }
-  void set(std::size_t input, std::span<const float> values) {
-    std::ranges::copy(values, inputs_[input].mutable_values<float>().begin());
-  }
-  const std::vector<Tensor>& run() {
-    std::vector<TensorView> in;
-    std::vector<MutTensorView> out;
-    for (const Tensor& input : inputs_) in.push_back(input.view());
-    for (Tensor& output : outputs_) out.push_back(output.mutable_view());
-    plan_.run(in, out, scratch_);
-    return outputs_;
-  }
-
- private:
-  Plan plan_;
-  Scratch scratch_;
-  std::vector<Tensor> inputs_, outputs_;
-};
 
 std::size_t channels_of(const Shape& shape) {
   return shape.rank() < 2 ? 1 : static_cast<std::size_t>(shape[1]);
@@ -138,7 +103,7 @@ class BlockGraphBuilder {
     std::vector<ValueId> learned;
     BlockGraph result;
     for (const std::string& layer : block_.layers) {
-      Node& node = *const_cast<Node*>(find_node(graph_, layer));
+      Node& node = *const_cast<Node*>(find_layer(graph_, layer));
       learned.push_back(make_input(node, 1));
       result.has_bias.push_back(node.in.size() > 2 && node.in[2] != kNoValue);
       if (result.has_bias.back()) learned.push_back(make_input(node, 2));
@@ -274,7 +239,7 @@ class ChannelGradients {
   std::vector<std::size_t> position_;  // of each output of the graph: among the blocks
   std::size_t outputs_ = 0;
   std::vector<std::vector<double>> squares_, shared_;  // of single gradients, of their sums over a channel
-  std::optional<Runner> runner_;
+  std::optional<GraphRunner> runner_;
   std::mt19937 random_{1};
 };
 
@@ -314,9 +279,9 @@ class Reconstructor {
   std::set<std::string> learnable() const {
     std::set<std::string> names;
     for (const QuantizedLayer& layer : result_.quantized.report.layers) {
-      const Node* node = find_node(graph_, layer.node);
+      const Node* node = find_layer(graph_, layer.node);
       if (layer.widened_channels == 0 && node && weight_shape(graph_, *node) &&
-          !std::holds_alternative<op::MatMul>(node->op) && find_node(result_.quantized.graph, layer.node))
+          !std::holds_alternative<op::MatMul>(node->op) && find_layer(result_.quantized.graph, layer.node))
         names.insert(layer.node);
     }
     return names;
@@ -348,9 +313,9 @@ class Reconstructor {
     const ValueId makes = find_value(wanted_, block.makes);
     const Shape& shape = wanted_[makes].type.shape;
     const bool reads_images = find_value(graph_, block.reads) == graph_.inputs[0];
-    std::optional<Runner> before;
+    std::optional<GraphRunner> before;
     if (!reads_images) before.emplace(part_for(quantized, {value_in(quantized, block.reads)}), threads_);
-    Runner in_float(part_for(wanted_, {makes}), threads_);
+    GraphRunner in_float(part_for(wanted_, {makes}), threads_);
     const Values divided_by =
         scales_of(graph_, producers(graph_), find_value(graph_, block.makes), reconstruct_.divided_by);
     BlockData data;
@@ -385,7 +350,7 @@ class Reconstructor {
     std::vector<SoftWeights> layers;
     for (const std::string& name : block.layers) {
       const QuantizedWeights& weights = result_.quantized.weights.at(name);
-      const Node& node = *find_node(graph_, name);
+      const Node& node = *find_layer(graph_, name);
       Values wanted = copy_of(*graph_.constant(node.in[1]));
       const auto* gemm = std::get_if<op::Gemm>(&node.op);
       if (gemm) {
@@ -399,7 +364,7 @@ class Reconstructor {
 
   double scale_read(const std::string& name) const {
     const Graph& quantized = result_.quantized.graph;
-    const ValueId read = find_node(quantized, name)->in[0];
+    const ValueId read = find_layer(quantized, name)->in[0];
     const Node& dequantize =
         quantized.nodes[static_cast<std::size_t>(producers(quantized)[static_cast<std::size_t>(read)])];
     return element_as_double(quantized.constant(dequantize.in[1])->view(), 0);
@@ -411,7 +376,7 @@ class Reconstructor {
     const std::optional<BlockGraph> built = with_gradients(block, importance);
     if (!built) return;
     const BlockGraph& made = *built;
-    Runner runner(made.graph, threads_);
+    GraphRunner runner(made.graph, threads_);
     std::vector<SoftWeights> layers = soft_weights(block);
     QuantizedWeightsByNode all = result_.quantized.weights;
     const auto error = [&] {
@@ -444,7 +409,7 @@ class Reconstructor {
     Values weights, bias;
   };
   int output_axis(const std::string& layer) const {
-    const auto* gemm = std::get_if<op::Gemm>(&find_node(graph_, layer)->op);
+    const auto* gemm = std::get_if<op::Gemm>(&find_layer(graph_, layer)->op);
     return gemm && gemm->transB == 0 ? 1 : 0;
   }
   LayerValues values_of(const std::string& layer, const QuantizedWeights& weights) const {
@@ -464,7 +429,7 @@ class Reconstructor {
   }
 
   template <class F>
-  static void set_layers(const BlockGraph& made, Runner& runner, F&& of_layer) {
+  static void set_layers(const BlockGraph& made, GraphRunner& runner, F&& of_layer) {
     std::size_t input = 2;
     for (std::size_t l = 0; l < made.has_bias.size(); ++l) {
       const LayerValues values = of_layer(l);
@@ -473,20 +438,20 @@ class Reconstructor {
     }
   }
 
-  static const std::vector<Tensor>& run_on(Runner& runner, const BlockData& data, std::size_t image) {
+  static const std::vector<Tensor>& run_on(GraphRunner& runner, const BlockData& data, std::size_t image) {
     runner.set(0, data.read[image]);
     runner.set(1, data.wanted[image]);
     return runner.run();
   }
 
-  static double error_of(Runner& runner, const BlockData& data) {
+  static double error_of(GraphRunner& runner, const BlockData& data) {
     double sum = 0;
     for (std::size_t i = 0; i < data.read.size(); ++i)
       sum += double{run_on(runner, data, i)[0].values<float>()[0]};
     return sum / static_cast<double>(data.read.size());
   }
 
-  void descend(const BlockGraph& made, Runner& runner, const BlockData& data,
+  void descend(const BlockGraph& made, GraphRunner& runner, const BlockData& data,
                std::vector<SoftWeights>& layers) const {
     std::vector<std::size_t> order(data.read.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

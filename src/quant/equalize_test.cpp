@@ -15,14 +15,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 Ranges calibrated(const Graph& graph, const QuantizeOptions& options, const std::vector<Tensor>& inputs) {
-  const Threads threads(1);
-  Calibration calibration(graph, options, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
-  for (const Tensor& input : inputs) {
-    const TensorView view = input.view();
-    const std::string name = "image";
-    calibration.observe({&view, 1}, {&name, 1});
-  }
-  return calibration.ranges();
+  return calibrated(graph, options, {.method = Calibrator::min_max, .clip_histograms = true}, inputs);
 }
 
 double int8_sqnr(const Graph& original, const Graph& graph, const QuantizeOptions& options) {

@@ -8,52 +8,16 @@
 
 #include "base/error.h"
 #include "ops/infer.h"
-#include "passes/pass_list.h"
 #include "passes/passes.h"
+#include "quant/graph_part.h"
 #include "quant/keep.h"
 #include "quant/layer_weights.h"
 #include "quant/round_weights.h"
-#include "runtime/plan.h"
 
 namespace eke {
 namespace {
 
 constexpr double kMaxBias = 1 << 30;
-
-const Node* find_node(const Graph& graph, std::string_view name) {
-  const auto found =
-      std::ranges::find_if(graph.nodes, [&](const Node& n) { return label(graph, n) == name; });
-  return found == graph.nodes.end() ? nullptr : &*found;
-}
-
-// What makes `outputs`, and nothing else.
-Graph part_for(Graph graph, std::vector<ValueId> outputs) {
-  graph.outputs = std::move(outputs);
-  return eliminate_dead(std::move(graph));
-}
-
-// Runs a graph whose inputs are the network's, batch by batch.
-class Runner {
- public:
-  Runner(const Graph& graph, const Threads& threads) : plan_(compile(graph)), scratch_(plan_, threads) {
-    for (const Type& type : plan_.output_types()) outputs_.emplace_back(type);
-    for (const Type& type : plan_.input_types()) inputs_.emplace_back(type);
-  }
-  const std::vector<Tensor>& run(std::span<const float> values) {
-    if (!inputs_.empty()) std::ranges::copy(values, inputs_[0].mutable_values<float>().begin());
-    std::vector<TensorView> in;
-    std::vector<MutTensorView> out;
-    for (const Tensor& input : inputs_) in.push_back(input.view());
-    for (Tensor& output : outputs_) out.push_back(output.mutable_view());
-    plan_.run(in, out, scratch_);
-    return outputs_;
-  }
-
- private:
-  Plan plan_;
-  Scratch scratch_;
-  std::vector<Tensor> inputs_, outputs_;
-};
 
 // Where the sums of a layer are formed: the same positions for what it reads and what it makes.
 struct Site {
@@ -143,7 +107,7 @@ class Learner {
  private:
   void find_sites() {
     for (const QuantizedLayer& layer : result_.quantized.report.layers) {
-      const Node& node = *find_node(graph_, layer.node);
+      const Node& node = *find_layer(graph_, layer.node);
       if (layer.widened_channels > 0 || !weight_shape(graph_, node) || !is_plain(graph_, node)) continue;
       Site site{.node = layer.node,
                 .weights = *weight_shape(graph_, node),
@@ -167,12 +131,12 @@ class Learner {
     std::vector<ValueId> made;
     const Graph& wanted = learn_.wanted ? *learn_.wanted : graph_;
     for (const Site& site : sites_) {
-      const Node* node = find_node(wanted, site.node);
+      const Node* node = find_layer(wanted, site.node);
       check(node && wanted[node->out[0]].type.shape == site.made,
             "the wanted network has no layer '{}' of this shape", site.node);
       made.push_back(node->out[0]);
     }
-    Runner float_network(part_for(wanted, made), threads_);
+    GraphRunner float_network(part_for(wanted, made), threads_);
     const std::int64_t each =
         std::max<std::int64_t>(1, learn_.samples / std::max<std::int64_t>(learn_.images, 1));
     for_each_([&](std::span<const float> values, std::int64_t images) {
@@ -201,12 +165,12 @@ class Learner {
 
   void learn_layer(const Site& site) {
     const Graph& quantized = result_.quantized.graph;
-    const Node& node = *find_node(quantized, site.node);
+    const Node& node = *find_layer(quantized, site.node);
     const auto groups = static_cast<std::size_t>(site.weights.groups);
     const auto inputs = static_cast<std::size_t>(site.weights.inputs * site.weights.kernel);
     const auto outputs = static_cast<std::size_t>(site.weights.outputs) / groups;
     std::vector<RoundingSums> sums(groups, RoundingSums(inputs, outputs));
-    Runner network(part_for(quantized, {node.in[0]}), threads_);
+    GraphRunner network(part_for(quantized, {node.in[0]}), threads_);
     std::size_t image = 0, wanted = 0;
     for_each_([&](std::span<const float> values, std::int64_t images) {
       const Tensor& read = network.run(values)[0];
@@ -262,7 +226,7 @@ class Learner {
                           const QuantizedWeights& weights) const {
     const auto stored = weights.weights.values<std::int8_t>();
     const double scale = double{weights.scale[weights.scale.size() == 1 ? 0 : o]};
-    const Node& node = *find_node(graph_, site.node);
+    const Node& node = *find_layer(graph_, site.node);
     const auto* gemm = std::get_if<op::Gemm>(&node.op);
     const float alpha = gemm ? gemm->alpha : 1;
     const auto original = graph_.constant(node.in[1])->values<float>();
@@ -301,7 +265,7 @@ class Learner {
   double scale_read(const std::string& name) const {
     const Graph& quantized = result_.quantized.graph;
     const auto makers = producers(quantized);
-    const ValueId read = find_node(quantized, name)->in[0];
+    const ValueId read = find_layer(quantized, name)->in[0];
     const Node& dequantize =
         quantized.nodes[static_cast<std::size_t>(makers[static_cast<std::size_t>(read)])];
     return element_as_double(quantized.constant(dequantize.in[1])->view(), 0);

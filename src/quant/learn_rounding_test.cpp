@@ -43,20 +43,7 @@ std::vector<Tensor> smooth_images(const Graph& graph, unsigned seed) {
 }
 
 Ranges ranges_of(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const Threads threads(1);
-  Calibration calibration(graph, kPerTensor, {.method = Calibrator::mse, .clip_histograms = true}, threads);
-  for (const Tensor& input : inputs) {
-    const TensorView view = input.view();
-    const std::string name = "image";
-    calibration.observe({&view, 1}, {&name, 1});
-  }
-  return calibration.ranges();
-}
-
-ForEachBatch each_of(const std::vector<Tensor>& inputs) {
-  return [&inputs](const TakeBatch& take) {
-    for (const Tensor& input : inputs) take(input.values<float>(), 1);
-  };
+  return calibrated(graph, kPerTensor, {.method = Calibrator::mse, .clip_histograms = true}, inputs);
 }
 
 Learned learned(const Graph& graph, const Ranges& ranges, const std::vector<Tensor>& inputs,

@@ -12,14 +12,7 @@ const QuantizeOptions kOptions;
 constexpr std::int64_t kChannels = 24;
 
 Ranges ranges_of(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const Threads threads(1);
-  Calibration calibration(graph, kOptions, {.method = Calibrator::min_max}, threads);
-  for (const Tensor& input : inputs) {
-    const TensorView view = input.view();
-    const std::string name = "image";
-    calibration.observe({&view, 1}, {&name, 1});
-  }
-  return calibration.ranges();
+  return calibrated(graph, kOptions, {.method = Calibrator::min_max}, inputs);
 }
 
 // Changes the constant that input `i` of node `n` is.

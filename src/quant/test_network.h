@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "ops/infer.h"
+#include "quant/calibrate.h"
+#include "quant/learn_rounding.h"
 #include "runtime/plan.h"
 
 namespace eke {
@@ -110,6 +112,24 @@ inline std::vector<float> outputs(const Graph& graph, const std::vector<Tensor>&
     }
   }
   return all;
+}
+
+inline Ranges calibrated(const Graph& graph, const QuantizeOptions& options,
+                         const CalibratorOptions& calibrator, const std::vector<Tensor>& inputs) {
+  const Threads threads(1);
+  Calibration calibration(graph, options, calibrator, threads);
+  for (const Tensor& input : inputs) {
+    const TensorView view = input.view();
+    const std::string name = "image";
+    calibration.observe({&view, 1}, {&name, 1});
+  }
+  return calibration.ranges();
+}
+
+inline ForEachBatch each_of(const std::vector<Tensor>& inputs) {
+  return [&inputs](const TakeBatch& take) {
+    for (const Tensor& input : inputs) take(input.values<float>(), 1);
+  };
 }
 
 // Of the second against the first, in dB.

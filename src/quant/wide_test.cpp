@@ -18,14 +18,7 @@ Graph network() {
 }
 
 Ranges ranges_of(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const Threads threads(1);
-  Calibration calibration(graph, {}, {.method = Calibrator::mse}, threads);
-  for (const Tensor& input : inputs) {
-    const TensorView view = input.view();
-    const std::string name = "image";
-    calibration.observe({&view, 1}, {&name, 1});
-  }
-  return calibration.ranges();
+  return calibrated(graph, {}, {.method = Calibrator::mse}, inputs);
 }
 
 int wide_pairs(const Graph& graph) {

@@ -13,19 +13,13 @@ namespace {
 
 using testing::BlockShape;
 using testing::random_block;
-using testing::random_input;
+using testing::random_inputs;
 using testing::random_network;
-
-std::vector<Tensor> inputs_of(const Graph& graph) {
-  std::vector<Tensor> inputs;
-  for (const ValueId id : graph.inputs) inputs.push_back(random_input(graph[id].type, 5));
-  return inputs;
-}
 
 std::vector<Tensor> run(const Graph& graph, const Plan& plan, int threads) {
   const Threads pool(threads);
   Scratch scratch(plan, pool);
-  return plan.run(inputs_of(graph), scratch);
+  return plan.run(random_inputs(graph, 5), scratch);
 }
 
 int fused_steps(const Plan& plan) {

@@ -33,14 +33,8 @@ namespace eke {
 namespace {
 
 using testing::NetworkOptions;
-using testing::random_input;
+using testing::random_inputs;
 using testing::random_network;
-
-std::vector<Tensor> inputs_of(const Graph& graph, std::uint64_t seed) {
-  std::vector<Tensor> inputs;
-  for (ValueId id : graph.inputs) inputs.push_back(random_input(graph[id].type, seed++));
-  return inputs;
-}
 
 std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs, int threads,
                         CompileOptions options) {
@@ -70,7 +64,7 @@ TEST_P(RandomNetworks, EqualTheReferenceOnEveryTierAndThreadCount) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const Graph graph = random_network(seed, GetParam().options);
-    const auto inputs = inputs_of(graph, seed * 31);
+    const auto inputs = random_inputs(graph, seed * 31);
     const auto expected = run(graph, inputs, 1, {.reference_only = true});
     std::vector<Tensor> first;
     for (Isa isa : supported_isas())
@@ -113,7 +107,7 @@ TEST(Plan, Int8BitsDoNotDependOnHowABatchIsCut) {
   constexpr std::int64_t kImages = 6;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     NetworkOptions options{.quantized = true, .signed_activations = seed % 2 == 0, .images = kImages};
-    const auto whole = inputs_of(random_network(seed, options), seed);
+    const auto whole = random_inputs(random_network(seed, options), seed);
     const Tensor expected = run(random_network(seed, options), whole, 2, {})[1];
     for (const std::int64_t batch : {1, 2, 3}) {
       SCOPED_TRACE(fmt::format("seed {} in batches of {}", seed, batch));
@@ -133,7 +127,7 @@ TEST(Lower, KeepsTheMeaningOfAQuantizedNetwork) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const Graph graph = random_network(seed, {.quantized = true, .nodes = 4});
-    const auto inputs = inputs_of(graph, seed);
+    const auto inputs = random_inputs(graph, seed);
     const auto expected = evaluate(graph, inputs);
     const auto actual = evaluate(lower(graph), inputs);
     double total = 0;
@@ -155,7 +149,7 @@ const %z: i8[3] = [0,1,-2]
 %y: f32[1,3,2,2] = Conv "conv" (%x, %w)
 output %y
 )"));
-  const auto inputs = inputs_of(graph, 1);
+  const auto inputs = random_inputs(graph, 1);
   const Tensor expected = evaluate(graph, inputs)[0], actual = run(graph, inputs, 1, {})[0];
   for (std::int64_t i = 0; i < expected.count(); ++i)
     EXPECT_NEAR(element_as_double(actual.view(), i), element_as_double(expected.view(), i), 1e-4);
@@ -167,7 +161,7 @@ TEST(Plan, RunAllocatesNothing) {
     const Plan plan = compile(graph);
     const Threads pool(2);
     Scratch scratch(plan, pool);
-    const auto inputs = inputs_of(graph, 1);
+    const auto inputs = random_inputs(graph, 1);
     std::vector<TensorView> in;
     for (const Tensor& input : inputs) in.push_back(input.view());
     auto results = plan.run(inputs, scratch);
@@ -220,7 +214,7 @@ TEST(Plan, AddsAConstantToAConvolution) {
   const ValueId direct = graph.add_node(op::Binary{op::BinaryFn::Add}, {conv, added}, "direct");
   graph.outputs.push_back(rounded(direct, "direct"));
   graph = infer_types(std::move(graph));
-  const auto inputs = inputs_of(graph, 7);
+  const auto inputs = random_inputs(graph, 7);
   EXPECT_EQ(run(graph, inputs, 1, {}), run(graph, inputs, 1, {.reference_only = true}));
 }
 
@@ -231,7 +225,7 @@ TEST(Plan, ObservesNamedValuesOnce) {
   const Plan plan = compile(graph, {.observe = names});
   const Threads pool(1);
   Scratch scratch(plan, pool);
-  const auto inputs = inputs_of(graph, 1);
+  const auto inputs = random_inputs(graph, 1);
   auto results = plan.run(inputs, scratch);
   std::vector<TensorView> in{inputs[0].view()};
   std::vector<MutTensorView> out;

@@ -10,14 +10,8 @@
 namespace eke {
 namespace {
 
-using testing::random_input;
+using testing::random_inputs;
 using testing::random_network;
-
-std::vector<Tensor> inputs_of(const Graph& graph) {
-  std::vector<Tensor> inputs;
-  for (const ValueId id : graph.inputs) inputs.push_back(random_input(graph[id].type, 3));
-  return inputs;
-}
 
 MeasuredWay way(const char* tactic, double ratio, double low, double high) {
   return {{tactic, Isa::scalar}, {ratio, {low, high}, 10}};
@@ -104,7 +98,7 @@ TEST(Tuning, BadFilesAreRefusedWithTheMember) {
 // A network, threads and what is counted while it is tuned.
 struct Work {
   explicit Work(std::uint64_t seed) : Work(random_network(seed, {.quantized = true})) {}
-  explicit Work(Graph network) : graph(std::move(network)), inputs(inputs_of(graph)) {
+  explicit Work(Graph network) : graph(std::move(network)), inputs(random_inputs(graph, 3)) {
     options.rounds = 3;
     options.window = [this](int done, int total) {
       ++windows;

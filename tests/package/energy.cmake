@@ -1,21 +1,7 @@
 # Installs the build, builds the example of the energy library against it, which finds that component alone, and runs it
 # on a recording and on what this machine has.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)
-  if(NOT result EQUAL 0)
-    message(FATAL_ERROR "failed (${result}): ${ARGN}")
-  endif()
-endfunction()
-
-file(REMOVE_RECURSE ${WORK})
-run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
-set(flags)
-if(SANITIZE)
-  set(flags -D CMAKE_CXX_FLAGS=-fsanitize=${SANITIZE})
-endif()
-run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G Ninja
-  -D CMAKE_PREFIX_PATH=${WORK}/prefix -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_DISABLE_FIND_PACKAGE_Protobuf=ON ${flags})
-run(${CMAKE_COMMAND} --build ${WORK}/build)
+include(${CMAKE_CURRENT_LIST_DIR}/consumer.cmake)
+build_consumer(-D CMAKE_DISABLE_FIND_PACKAGE_Protobuf=ON)
 run(${WORK}/build/energy_example)
 set(trace "seconds,usb_w\n")
 foreach(second RANGE 0 300)

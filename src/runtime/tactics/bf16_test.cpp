@@ -9,6 +9,7 @@
 
 #include "kernels/gemm/registry.h"
 #include "ops/infer.h"
+#include "runtime/testing/bf16.h"
 #include "runtime/testing/random_network.h"
 
 namespace eke {
@@ -25,21 +26,12 @@ Tensor random_values(const Shape& shape, std::mt19937_64& random) {
   return tensor;
 }
 
-Tensor rounded(Tensor tensor) {
-  for (float& v : tensor.mutable_values<float>()) {
-    std::uint16_t half = 0;
-    kernels::gemm_bf16_kernels().back().round(&v, 1, &half);
-    v = std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-  }
-  return tensor;
-}
-
 // A convolution, and where asked an Add of a residual, which is an input too, and a Relu; then a matrix product.
 Graph network(const Case& c, bool rounded_weights) {
   std::mt19937_64 random(7);
   const auto weights = [&](const Shape& shape) {
     const Tensor values = random_values(shape, random);
-    return rounded_weights ? rounded(values) : values;
+    return rounded_weights ? testing::rounded_to_bf16(values) : values;
   };
   Graph graph;
   const ValueId x = graph.add_value("x", {DType::f32, {c.batch, c.in, c.height, c.width}});
@@ -62,7 +54,7 @@ Graph network(const Case& c, bool rounded_weights) {
 Graph matrix_network(std::int64_t rows, std::int64_t depth, std::int64_t columns, bool rounded_weights) {
   std::mt19937_64 random(9);
   Tensor weights = random_values({columns, depth}, random);
-  if (rounded_weights) weights = rounded(weights);
+  if (rounded_weights) weights = testing::rounded_to_bf16(weights);
   Graph graph;
   const ValueId x = graph.add_value("x", {DType::f32, {rows, depth}});
   graph.inputs.push_back(x);
@@ -91,7 +83,7 @@ void expect_rounded_factors(const Graph& graph, const Graph& with_rounded_weight
     return plan.run(x, scratch)[0];
   };
   std::vector<Tensor> rounded_inputs = inputs;
-  rounded_inputs[0] = rounded(rounded_inputs[0]);
+  rounded_inputs[0] = testing::rounded_to_bf16(rounded_inputs[0]);
   const Tensor expected = run(with_rounded_weights, rounded_inputs, {.reference_only = true}, 1);
   const Tensor first = run(graph, inputs, {.isa = Isa::scalar, .floats = Floats::bf16}, 1);
   for (std::int64_t i = 0; i < first.count(); ++i)

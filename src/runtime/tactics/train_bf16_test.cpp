@@ -10,6 +10,7 @@
 #include "ops/infer.h"
 #include "ops/node_builder.h"
 #include "runtime/plan.h"
+#include "runtime/testing/bf16.h"
 #include "runtime/testing/random_network.h"
 
 namespace eke {
@@ -72,15 +73,6 @@ std::vector<Case> cases() {
   };
 }
 
-Tensor rounded(Tensor tensor) {
-  for (float& v : tensor.mutable_values<float>()) {
-    std::uint16_t half = 0;
-    kernels::gemm_bf16_kernels().back().round(&v, 1, &half);
-    v = std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-  }
-  return tensor;
-}
-
 class TrainBf16 : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
@@ -112,7 +104,7 @@ class TrainBf16 : public ::testing::TestWithParam<Case> {
 TEST_P(TrainBf16, EqualsTheReferenceOverRoundedFactorsOnEveryTierAndThreadCount) {
   std::vector<Tensor> values = values_;
   if (is_bf16())
-    for (std::size_t i = 0; i < 2; ++i) values[i] = rounded(values[i]);
+    for (std::size_t i = 0; i < 2; ++i) values[i] = testing::rounded_to_bf16(values[i]);
   const Tensor want = run({.reference_only = true}, 1, values);
   const Tensor first = run({.isa = Isa::scalar, .floats = Floats::bf16}, 1, values_);
   const bool winograd = GetParam().tactic.find("winograd") != std::string::npos;

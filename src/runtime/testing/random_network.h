@@ -325,4 +325,10 @@ inline Tensor random_input(const Type& type, std::uint64_t seed) {
   return tensor;
 }
 
+inline std::vector<Tensor> random_inputs(const Graph& graph, std::uint64_t seed) {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) inputs.push_back(random_input(graph[id].type, seed++));
+  return inputs;
+}
+
 }  // namespace eke::testing
