@@ -21,7 +21,7 @@ if [ -n "$faces" ]; then
     "train": {"epochs": 0}, "qat": {"epochs": 2}}'
   mobilenet=$data/models/mobilenet_v1_025_224.onnx
   [ ! -f "$mobilenet" ] || networks+=', {"model": "'$(realpath "$mobilenet")'", "name": "mobilenet_v1_025", "size": "128x128",
-    "normalization": "tf", "train": {"epochs": 60, "validation": 0}, "qat": {"epochs": 10, "validation": 0.1}}'
+    "normalization": "tf", "train": {"epochs": 60, "validation": 0.1}, "qat": {"epochs": 10, "validation": 0.1}}'
   # Persons with 20 images or more, where there are some: 10 train and 10 are kept for the evaluation.
   division=
   many=$(find -L "$faces" -mindepth 2 -maxdepth 2 -type f -printf '%h\n' | sort | uniq -c | awk '$1 >= 20' | wc -l)

@@ -232,7 +232,8 @@ class Loop {
       record.validated = hooks_.score
                              ? hooks_.score(trained)
                              : static_cast<std::int64_t>(count_correct(trained, *validation_, threads_));
-      if (*record.validated > at_.best_score) {
+      // Of equals the later one, which has trained longer at a lower rate: where few images validate, many are equal.
+      if (*record.validated >= at_.best_score) {
         at_.best_score = *record.validated;
         at_.best_epoch = record.epoch;
         best_ = std::move(trained);
@@ -245,9 +246,15 @@ class Loop {
     at_.batch = at_.correct = 0;
     at_.loss_sum = 0;
     result_.stopped_early =
-        scores() && options_.patience > 0 && at_.epoch - at_.best_epoch >= options_.patience;
+        scores() && options_.patience > 0 && at_.epoch - first_best_epoch() >= options_.patience;
     save();
     if (hooks_.on_epoch) hooks_.on_epoch(record);
+  }
+
+  // Since when nothing was better.
+  std::int64_t first_best_epoch() const {
+    const auto first = std::ranges::find(result_.epochs, at_.best_score, &EpochRecord::validated);
+    return first == result_.epochs.end() ? 0 : first->epoch;
   }
 
   void save() {

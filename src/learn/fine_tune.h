@@ -61,7 +61,7 @@ struct FineTuneHooks {
 };
 
 struct FineTuned {
-  Graph graph;  // the best epoch by validation, or the last where there is none
+  Graph graph;  // the best epoch by validation, of equals the last; without validation the last
   std::vector<EpochRecord> epochs;
   std::int64_t best_epoch = 0, resumed_at_step = 0;
   std::size_t planned_bytes = 0;

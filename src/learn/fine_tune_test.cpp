@@ -177,5 +177,16 @@ TEST_F(FineTune, PatienceStopsEarlyAndTheBestEpochIsKept) {
   EXPECT_EQ(tuned.epochs.size(), 5u);
 }
 
+TEST_F(FineTune, OfEqualEpochsTheLastIsKeptAndPatienceCountsFromTheFirst) {
+  FineTuneOptions options = options_for();
+  options.epochs = 50;
+  options.patience = 3;
+  const FineTuned tuned =
+      fine_tune(network(), images_, nullptr, options, threads_, {.score = [](const Graph&) { return 7; }});
+  EXPECT_TRUE(tuned.stopped_early);
+  EXPECT_EQ(tuned.epochs.size(), 4u);
+  EXPECT_EQ(tuned.best_epoch, 4);
+}
+
 }  // namespace
 }  // namespace eke
