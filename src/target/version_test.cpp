@@ -27,7 +27,7 @@ TEST(TensorRtVersionTest, NamesTheNearestOne) {
                                                        {"10.14.1", "10.7 is the nearest"},
                                                        {"11.0", "11.4 is the nearest"}};
   for (const auto& [text, nearest] : cases)
-    EXPECT_THAT([&] { parse_tensorrt_version(text); },
+    EXPECT_THAT([&text = text] { parse_tensorrt_version(text); },
                 ThrowsMessage<UsageError>(AllOf(HasSubstr(text), HasSubstr(nearest))));
 }
 
