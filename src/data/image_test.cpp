@@ -146,7 +146,7 @@ std::string encode_webp(const Image& image, bool lossless) {
 
 std::string little(std::uint32_t value, int bytes) {
   std::string text;
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(std::uint64_t{value} >> (8 * i));
   return text;
 }
 

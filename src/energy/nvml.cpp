@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // The part of nvml.h that is used; its interface is stable by promise.
-using Device = struct nvmlDevice_st*;
+using Device = void*;
 constexpr int kSuccess = 0, kLost = 15;
 constexpr unsigned kMaxDevices = 64;
 

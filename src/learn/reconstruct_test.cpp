@@ -32,7 +32,7 @@ Ranges ranges_of(const Graph& graph, const std::vector<Tensor>& inputs) {
 
 Reconstructed reconstructed(const Graph& graph, const Ranges& ranges, const std::vector<Tensor>& inputs,
                             ReconstructOptions options = {}, int threads = 1) {
-  options.steps = 60;
+  options.steps = 600;
   return reconstruct_blocks(graph, ranges, four_bits(), quantize(graph, ranges, four_bits()), each_of(inputs),
                             options, Threads(threads));
 }
@@ -70,6 +70,7 @@ TEST(SoftWeights, BeginAtTheIntegersAndEndAtIntegers) {
   SoftWeights weights(start, std::vector<float>{3.6f, -1.7f, 0.9f, -14}, 0, 0.1, true);
   EXPECT_EQ(weights.rounded().weights, start.weights);
   EXPECT_EQ(weights.rounded().bias, start.bias);
+  weights.fix(-0.5);
   // What pulls upwards ends at the upper one of the two.
   const std::vector<float> gradient(4, -1), of_bias(2, 0);
   for (int i = 0; i < 40; ++i) weights.step(gradient, of_bias, 0.05f);

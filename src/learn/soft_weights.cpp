@@ -92,6 +92,7 @@ void SoftWeights::step(std::span<const float> weight_gradient, std::span<const f
 }
 
 void SoftWeights::fix(double share) {
+  if (share <= 0) return;
   const auto wanted = static_cast<std::size_t>(std::ceil(share * static_cast<double>(part_.size())));
   std::vector<std::size_t> open;
   for (std::size_t i = 0; i < part_.size(); ++i) {

@@ -35,7 +35,7 @@ class SoftWeights {
 
   // Gradients of what is to be made small, for weights() and bias(); none of the bias: it stays.
   void step(std::span<const float> weight_gradient, std::span<const float> bias_gradient, float rate);
-  // Fixes weights, those nearest to an integer first, until this share of all is fixed.
+  // Fixes weights, those nearest to an integer first, until this share of all is fixed; none where it is negative.
   void fix(double share);
   // The nearest integers. Channels whose sums could leave 32 bits are as they were at first.
   QuantizedWeights rounded() const;

@@ -69,7 +69,8 @@ TEST(Observer, CountsEveryValueInItsBin) {
   const Observer observer = observed(values, 3001, 4, 2);
   const double width = observer.histogram().bin_width();
   std::vector<std::uint64_t> expected(2 * Histogram::kSide);
-  for (const float x : values) ++expected[static_cast<std::size_t>(std::floor(x / width)) + Histogram::kSide];
+  for (const float x : values)
+    ++expected[static_cast<std::size_t>(static_cast<int>(std::floor(x / width)) + Histogram::kSide)];
   for (int bin = -Histogram::kSide; bin < Histogram::kSide; ++bin) {
     ASSERT_EQ(observer.histogram().count(bin), expected[static_cast<std::size_t>(bin + Histogram::kSide)])
         << bin;
