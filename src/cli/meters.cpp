@@ -92,12 +92,14 @@ Checked check_one(const std::string& specification, int threads, int pairs) {
   const double unit_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kTrial;
   const auto units = static_cast<std::int64_t>(std::ceil(wanted_s / unit_s));
-  throw_if_interrupted();
+  Progress progress(specification + ": windows of work", 3 * pairs * units);
+  std::int64_t done = 0;
+  progress.update(done);
   checked.additivity = energy::check_additivity(
       session,
       [&](std::int64_t n) {
         spin(n, threads);
-        throw_if_interrupted();
+        progress.update(done += n);
       },
       units, pairs);
   checked.costs = session.costs();

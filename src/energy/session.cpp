@@ -61,12 +61,16 @@ class Channel {
     thread_.join();
   }
 
-  // An edge of a window; the sampler follows with a reading one refresh later, which bounds what the counter had not
-  // yet shown.
   void read_edge() {
     const std::lock_guard lock(mutex_);
     read(true);
-    due_ = std::min(due_, raw_time() + refresh());
+  }
+
+  // The sampler reads one refresh after the edge of a window, which bounds what the counter had not yet shown.
+  void follow(Nanoseconds edge) {
+    const std::lock_guard lock(mutex_);
+    follow_ = edge + refresh();
+    due_ = std::min(due_, follow_);
     wake_.notify_all();
   }
 
@@ -161,8 +165,10 @@ class Channel {
       const double each = static_cast<double>(cpu_.count()) / static_cast<double>(++own_reads);
       period_ = std::max(base_period_, Nanoseconds(static_cast<std::int64_t>(each / cpu_share_)));
       for (Series& series : series_) series.set_period(period_);
-      due_ = raw_time() + jittered();
-      // begin() and end() may bring it forward.
+      const Nanoseconds now = raw_time();
+      due_ = now + jittered();
+      // The edge of a window may have come before this reading, and may come while the sampler sleeps.
+      if (follow_ > now) due_ = std::min(due_, follow_);
       while (!stop_ && raw_time() < due_) wake_.wait_for(lock, due_ - raw_time());
     }
   }
@@ -175,7 +181,7 @@ class Channel {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;
-  Nanoseconds due_{0}, started_, cpu_{0}, read_time_{0};
+  Nanoseconds due_{0}, follow_{0}, started_, cpu_{0}, read_time_{0};
   std::int64_t reads_ = 0;
   std::uint64_t random_ = 1;
   std::thread thread_;
@@ -206,6 +212,7 @@ Window Session::begin(std::string name) {
   state->session = state_;
   state->name = std::move(name);
   state->begin = raw_time();
+  for (auto& channel : state_->channels) channel->follow(state->begin);
   return Window(std::move(state));
 }
 
@@ -238,6 +245,7 @@ void Window::end() {
   if (state_->end != 0ns) return;
   for (auto& channel : state_->session->channels) channel->read_edge();
   state_->end = raw_time();
+  for (auto& channel : state_->session->channels) channel->follow(state_->end);
 }
 
 WindowResult Window::result() {

@@ -72,6 +72,19 @@ TEST(Session, OverlappingWindowsKeepTheirBounds) {
   }
 }
 
+TEST(Session, AReadingFollowsTheEdgesOfAWindowThatBeginsWithTheSession) {
+  std::vector<std::unique_ptr<Meter>> slow;
+  slow.push_back(
+      std::make_unique<LoadMeter>("card", constant(10), domain("gpu", Quantity::energy, 1000, 100ms)));
+  Session session(std::move(slow), {.period = 60s});
+  Window window = session.begin("first");
+  std::this_thread::sleep_for(1s);
+  const WindowResult result = window.result();
+  ASSERT_TRUE(result.domains.at(0).joules) << result.domains[0].why_not;
+  // What is not known is one refresh at either edge, 1 J, and not the energy up to the next reading, 10 J.
+  EXPECT_LT(result.domains[0].bound_j, 5);
+}
+
 TEST(Session, WindowsFromSeveralThreads) {
   Session session(meters());
   std::atomic<int> good = 0;
@@ -107,7 +120,7 @@ TEST(Session, TheSamplerStaysWithinItsShare) {
   Session session(meters());
   std::this_thread::sleep_for(1s);
   for (const SamplerCost& cost : session.costs()) {
-    EXPECT_LT(cost.cpu_share, 0.005) << cost.meter;
+    EXPECT_LT(cost.cpu_share, 0.01) << cost.meter;
     EXPECT_GT(cost.reads, 5) << cost.meter;
   }
 }
