@@ -26,9 +26,16 @@ void CalibrationImages::read(std::int64_t begin, std::int64_t end, std::int64_t 
     first_ = begin;
     read_ = 0;
   }
-  values_.reserve(static_cast<std::size_t>(std::max(end - first_, std::min(fit, rows_.count())) * row_size));
-  values_.resize(static_cast<std::size_t>((end - first_) * row_size));
-  const std::span<float> added = std::span(values_).subspan(static_cast<std::size_t>(read_ * row_size));
+  if ((end - first_) * row_size > values_.count()) {
+    const std::int64_t rows = std::max(end - first_, std::min(fit, rows_.count()));
+    Tensor larger(DType::f32, {rows, row_size});
+    if (read_ > 0)
+      std::copy_n(values_.values<float>().data(), read_ * row_size, larger.mutable_values<float>().data());
+    values_ = std::move(larger);
+  }
+  const std::span<float> added =
+      values_.mutable_values<float>().subspan(static_cast<std::size_t>(read_ * row_size),
+                                              static_cast<std::size_t>((end - first_ - read_) * row_size));
   rows_.read(first_ + read_, end, added);
   note_duplicates(first_ + read_, added, row_size);
   read_ = end - first_;
@@ -62,8 +69,8 @@ void CalibrationImages::each_batch(std::int64_t batch, std::int64_t row_size, st
       const std::int64_t images = std::min(batch, end - at);
       std::vector<std::string> names;
       for (std::int64_t i = 0; i < images; ++i) names.push_back(rows_.name(at + i));
-      take(std::span<const float>(values_).subspan(static_cast<std::size_t>((at - first_) * row_size),
-                                                   static_cast<std::size_t>(images * row_size)),
+      take(values_.values<float>().subspan(static_cast<std::size_t>((at - first_) * row_size),
+                                           static_cast<std::size_t>(images * row_size)),
            names);
       if (progress) progress->update(at + images);
       throw_if_interrupted();

@@ -41,7 +41,7 @@ class CalibrationImages {
 
   const Threads& threads_;
   DatasetRows rows_;
-  std::vector<float> values_;  // of images [first_, first_ + read_)
+  Tensor values_;  // a row an image: [first_, first_ + read_), and room for more
   std::int64_t first_ = 0, read_ = 0;
   std::int64_t looked_at_ = 0;  // for duplicates
   std::vector<std::uint64_t> hashes_;

@@ -75,19 +75,27 @@ class Cumulative {
   std::vector<Moments> below_;
 };
 
+// Exact where it is no more than `limit`; above, the error of the outermost levels alone may be returned, which tells
+// of most ranges that are too narrow that they are.
 double mean_squared_error(const Cumulative& values, std::uint64_t total, Range range,
-                          const ActivationScheme& scheme) {
+                          const ActivationScheme& scheme,
+                          double limit = std::numeric_limits<double>::infinity()) {
+  if (total == 0) return 0;
+  const auto count = static_cast<double>(total);
   const ScaleZero qparams = qparams_for(range, scheme);
   const Levels levels = levels_of(scheme);
-  double error = 0;
-  Moments before;
-  for (std::int32_t q = levels.lo; q <= levels.hi; ++q) {
-    const double center = double(q - qparams.zero_point) * qparams.scale;
-    const Moments upto = q == levels.hi ? values.all() : values.below(center + 0.5 * qparams.scale);
-    error += (upto - before).about(center);
-    before = upto;
+  const auto center = [&](std::int32_t q) { return double(q - qparams.zero_point) * qparams.scale; };
+  const auto upto = [&](std::int32_t q) { return values.below(center(q) + 0.5 * qparams.scale); };
+  Moments before = upto(levels.lo);
+  double error =
+      before.about(center(levels.lo)) + (values.all() - upto(levels.hi - 1)).about(center(levels.hi));
+  if (error > limit * count) return error / count;
+  for (std::int32_t q = levels.lo + 1; q < levels.hi; ++q) {
+    const Moments next = upto(q);
+    error += (next - before).about(center(q));
+    before = next;
   }
-  return total == 0 ? 0 : error / static_cast<double>(total);
+  return error / count;
 }
 
 // Prefix sums over bins that make the divergence of a candidate cost one step a level.
@@ -150,12 +158,17 @@ class Entropy {
 };
 
 // Candidates are the full range with each end shrunk by a power of 2^(1/8): first both ends together, then
-// each alone as long as that helps; then ever smaller steps from the best.
+// each alone as long as that helps; then ever smaller steps from the best. Of a cost above the limit that it is given,
+// only that it is above need be known.
 template <class Cost>
 class RangeSearch {
  public:
   RangeSearch(Range full, bool symmetric, Cost cost)
-      : full_(full), symmetric_(symmetric), cost_(cost), best_(full), least_(cost(full)) {}
+      : full_(full),
+        symmetric_(symmetric),
+        cost_(cost),
+        best_(full),
+        least_(cost(full, std::numeric_limits<double>::infinity())) {}
 
   Range run() {
     for (int i = 1; i <= kSteps; ++i) try_shrunk(factor(i), factor(i));
@@ -198,7 +211,7 @@ class RangeSearch {
 
   bool consider(Range range) {
     range = {std::max(range.lo, full_.lo), std::min(range.hi, full_.hi)};
-    const double cost = cost_(range);
+    const double cost = cost_(range, least_);
     if (cost >= least_) return false;
     least_ = cost;
     best_ = range;
@@ -271,15 +284,15 @@ Range choose_range(const Observer& seen, const CalibratorOptions& options) {
     case Calibrator::mse: {
       const Cumulative values(seen);
       return RangeSearch(full, options.scheme.symmetric,
-                         [&](Range range) {
-                           return mean_squared_error(values, seen.values(), range, options.scheme);
+                         [&](Range range, double limit) {
+                           return mean_squared_error(values, seen.values(), range, options.scheme, limit);
                          })
           .run();
     }
     case Calibrator::entropy: {
       const Entropy entropy(seen);
       return RangeSearch(full, options.scheme.symmetric,
-                         [&](Range range) { return entropy.divergence(range, options.scheme); })
+                         [&](Range range, double) { return entropy.divergence(range, options.scheme); })
           .run();
     }
   }
