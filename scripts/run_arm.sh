@@ -63,11 +63,11 @@ data=${EKE_DATA:-../shared/data}
 [ -d "$data/models" ] || { echo "skipped: no networks in $data (EKE_DATA)"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-compare() {  # name, model, images to calibrate on and to run
+compare() {  # name, model, images to calibrate on and to run, how these become the input
   build/release/bin/eke quantize "$data/models/$2" --data "$data/$3" --count 16 --limit 8 --runs 1 --allow-slower \
-    --output "$work/$1.onnx" >/dev/null
+    "${@:4}" --output "$work/$1.onnx" >/dev/null
   local images
-  mapfile -t images < <(find "$data/$3" -name '*.jpg' -o -name '*.JPEG' -o -name '*.png' | sort | head -n 2)
+  mapfile -t images < <(find "$data/${3%/labels.csv}" -name '*.jpg' -o -name '*.JPEG' -o -name '*.png' | sort | head -n 2)
   mkdir -p "$work/$1"
   build/release/bin/eke run "$work/$1.onnx" "${images[@]}" --raw "$work/$1/here" >/dev/null
   for model in "${models[@]}"; do
@@ -76,9 +76,9 @@ compare() {  # name, model, images to calibrate on and to run
     echo "$1 on $model: equal ($(cat "$work/$1/$model"/* | wc -c) bytes of output)"
   done
 }
-compare mobilenet_v1 mobilenet_v1_025_224.onnx imagenet-val
-compare mobilenet_v2 mobilenet_v2_224.onnx imagenet-val
-compare squeezenet squeezenet_v11.onnx imagenet-val
-compare mobilefacenet mobilefacenet-insightface.onnx lfw112
-compare resnet20 cifar-resnet/resnet20.onnx cifar10-jpeg-test
+compare mobilenet_v1 mobilenet_v1_025_224.onnx imagenet-val/labels.csv --normalization tf
+compare mobilenet_v2 mobilenet_v2_224.onnx imagenet-val/labels.csv --normalization tf --class-offset 1
+compare squeezenet squeezenet_v11.onnx imagenet-val/labels.csv --normalization caffe
+compare mobilefacenet mobilefacenet-insightface.onnx lfw112/images --order bgr --normalization raw
+compare resnet20 cifar-resnet/resnet20.onnx cifar10-jpeg-test --normalization imagenet
 section "all passed"
