@@ -16,9 +16,12 @@ UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ctest --test-dir build/asan --o
 
 section "threads under TSan"
 cmake --preset tsan
-cmake --build --preset tsan -j "$(nproc)" --target base_test runtime_test
-# ThreadSanitizer cannot place its shadow memory under strong address randomization.
-for layer in base runtime; do setarch -R "build/tsan/src/${layer}_test" --gtest_brief=1; done
+threaded=(base energy data runtime train learn)
+cmake --build --preset tsan -j "$(nproc)" --target "${threaded[@]/%/_test}"
+# ThreadSanitizer cannot place its shadow memory under strong address randomization. A test forks and then starts threads.
+for layer in "${threaded[@]}"; do
+  TSAN_OPTIONS=die_after_fork=0 setarch -R "build/tsan/src/${layer}_test" --gtest_brief=1
+done
 
 section "fuzzing"
 scripts/run_fuzz.sh "${FUZZ_SECONDS:-60}"
