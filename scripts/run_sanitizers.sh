@@ -20,7 +20,7 @@ threaded=(base energy data runtime train learn)
 cmake --build --preset tsan -j "$(nproc)" --target "${threaded[@]/%/_test}"
 # ThreadSanitizer cannot place its shadow memory under strong address randomization. A test forks and then starts threads.
 for layer in "${threaded[@]}"; do
-  TSAN_OPTIONS=die_after_fork=0 setarch -R "build/tsan/src/${layer}_test" --gtest_brief=1
+  TSAN_OPTIONS="die_after_fork=0 suppressions=$PWD/scripts/tsan_suppressions.txt" setarch -R "build/tsan/src/${layer}_test" --gtest_brief=1
 done
 
 section "fuzzing"
