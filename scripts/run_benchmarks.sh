@@ -45,7 +45,7 @@ else
     [ -f "$model" ] || "$eke" new $name --seed 1 -o "$model" >/dev/null 2>&1
     floats+=("$model")
     twin=$work/$name.int8.onnx
-    if [ ! -f "$twin" ] && ! "$eke" quantize "$model" --data "$(calibration $size)" --count 8 --limit 1 --runs 1 --calibrator min-max \
+    if [ ! -f "$twin" ] && ! "$eke" quantize "$model" --data "$(calibration $size)" --count 8 --limit 1 --runs 1 --effort fast --no-explain --calibrator min-max \
       --allow-slower -o "$twin" >"$work/quantize.log" 2>&1; then
       echo "no int8 twin of $name: $(tail -n 1 "$work/quantize.log")" >&2
     fi

@@ -33,7 +33,11 @@ std::string percent_half(const Interval& interval, double middle) {
 
 std::string joules_cell(const std::vector<double>& values) {
   if (values.empty()) return "-";
-  return joules_text(mean(values)) + " +- " + percent_half(drifting_mean_interval(values), mean(values));
+  const Interval interval = drifting_mean_interval(values);
+  const double middle = mean(values), half = (interval.high - interval.low) / 2;
+  // A percentage of next to nothing, as of what is left without idle, says nothing.
+  return joules_text(middle) + " +- " +
+         (half > std::fabs(middle) ? joules_text(half) : percent_half(interval, middle));
 }
 
 std::string ratio_text(const PairedRatio& ratio, const char* less, const char* more) {
