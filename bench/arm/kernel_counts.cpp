@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ void count(std::string_view name, const std::string& shape, double work, std::st
   run();
   asm volatile("hint #97" ::: "memory");
   fmt::print("{}|{}|{:.0f}|{}|{:.0f}\n", name, shape, work, unit, least);
+  std::fflush(stdout);
 }
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
@@ -192,7 +194,16 @@ void count_pools() {
   constexpr int kWide = 1280;
   auto image = memory<std::uint8_t>(49 * kWide, 3), means = memory<std::uint8_t>(kWide);
   const auto& global = select(global_average_u8_kernels(), isa);
-  const GlobalAverageU8Args g{image.data(), kWide, 49, kWide, 0.02f, 3, 3, -3, 252, means.data()};
+  const GlobalAverageU8Args g{.in = image.data(),
+                              .in_stride = kWide,
+                              .rows = 49,
+                              .channels = kWide,
+                              .multiplier = 0.02f,
+                              .input_zero = 3,
+                              .output_zero = 3,
+                              .lo = -3,
+                              .hi = 252,
+                              .out = means.data()};
   count(global.name, "49 x 1280", 49 * kWide, "element", 0, [&] { global.run(g); });
 }
 
