@@ -10,10 +10,10 @@ namespace eke {
 namespace {
 
 constexpr std::size_t kRows = 64;  // taken in together, so that a row of the matrix stays in the cache
-constexpr double kHold = 0.01;  // of the mean variance of an input, that holds weights to their float values
+constexpr double kHold = 0.2;  // of the mean variance of an input, that holds weights to their float values
 constexpr int kSweeps = 20;
-// Added to the hold for each input that a sample has to tell of: few samples fit themselves instead of the network.
-constexpr double kScarcity = 0.25;
+// Samples of one image are alike: of so many, one counts.
+constexpr double kAlike = 2;
 
 }  // namespace
 
@@ -88,16 +88,18 @@ struct Row {
   const RoundingSums& sums;
   std::size_t output;
   std::span<const float> weights;
-  double hold;
+  double hold = 0;
 
-  Row(const RoundingSums& s, std::size_t o, std::span<const float> w) : sums(s), output(o), weights(w) {
+  // Samples fit their own noise as well, and few of them that more than the network. Ridge regression weighs the two: the
+  // hold is the variance of the noise, over the number of samples, against that of the weights, which lie within a step
+  // around the float ones. What the weights lose that are rounded to nearest stands for the noise.
+  void hold_against(double noise, double scale) {
     const std::size_t count = sums.inputs();
     double trace = 0;
     for (std::size_t i = 0; i < count; ++i) trace += sums.covariance(i)[i];
-    const double each = trace / static_cast<double>(std::max<std::size_t>(count, 1));
-    const double scarce =
-        static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(sums.samples(), 1));
-    hold = each * (kHold + kScarcity * scarce);
+    const double samples = static_cast<double>(std::max<std::int64_t>(sums.samples(), 1)) / kAlike;
+    hold = kHold * trace / static_cast<double>(std::max<std::size_t>(count, 1)) +
+           noise / (samples * scale * scale / 12);
   }
 };
 
@@ -195,9 +197,10 @@ RoundedRow round_row(const RoundingSums& sums, std::size_t o, std::span<const fl
                      std::span<const std::int32_t> nearest, double scale, std::int32_t levels) {
   check(weights.size() == sums.inputs() && nearest.size() == sums.inputs() && scale > 0,
         "a row of {} weights for {} inputs", weights.size(), sums.inputs());
-  const Row row(sums, o, weights);
+  Row row{sums, o, weights};
   Descent descent(row, {nearest.begin(), nearest.end()}, scale, levels);
   const double before = descent.error();
+  row.hold_against(before, scale);
   descent.run();
   return descent.result(before);
 }
@@ -208,8 +211,9 @@ RoundedRow round_row_and_step(const RoundingSums& sums, std::size_t o, std::span
   constexpr int kTurns = 3;
   check(weights.size() == sums.inputs() && scale > 0, "a row of {} weights for {} inputs", weights.size(),
         sums.inputs());
-  const Row row(sums, o, weights);
+  Row row{sums, o, weights};
   const double before = Descent(row, to_nearest(weights, scale, levels), scale, levels).error();
+  row.hold_against(before, scale);
   std::optional<RoundedRow> best;
   for (const double clipping : kClippings) {
     auto step = static_cast<double>(static_cast<float>(scale * clipping));

@@ -50,7 +50,7 @@ struct RoundedRow {
 
 // Output `o`: integers near `nearest` (the row rounded to nearest) in [-levels, levels], times `scale` the weights.
 // `weights` is the float row, which holds the result a little. Never worse than `nearest` in the mean squared error
-// with that hold. The fewer samples there are for an input, the harder it holds.
+// with that hold, which is the harder the fewer the samples and the finer the step against that error.
 RoundedRow round_row(const RoundingSums& sums, std::size_t o, std::span<const float> weights,
                      std::span<const std::int32_t> nearest, double scale, std::int32_t levels);
 

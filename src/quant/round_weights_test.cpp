@@ -81,6 +81,21 @@ TEST(RoundWeights, LosesLessThanNearestWhereInputsAreAlike) {
   }
 }
 
+// What the samples have of their own must not go into the weights: a fine step could follow it anywhere.
+TEST(RoundWeights, FollowsNoNoise) {
+  const std::vector<float> weights = random_weights(24);
+  const Samples other = samples(weights, 2000, 1);
+  for (const double scale : {0.4, 0.1, 0.03}) {
+    Samples seen = samples(weights, 200, 1);
+    std::mt19937 random(7);
+    std::normal_distribution<float> noise;
+    for (float& sum : seen.wanted) sum += noise(random);
+    const std::vector<std::int32_t> before = nearest(weights, scale);
+    const RoundedRow row = round_row(sums_of(seen), 0, weights, before, scale, 127);
+    EXPECT_LE(error_of(other, row.q, scale, 0.25), error_of(other, before, scale, 0.25)) << scale;
+  }
+}
+
 TEST(RoundWeights, KeepsWeightsThatAreExact) {
   const std::vector<float> weights{0.5f, -1, 0, 2};
   const RoundedRow row =
