@@ -58,7 +58,8 @@ TEST(CalibrationCacheTest, RefusesOtherText) {
       {"TRT-8401-EntropyCalibration2\ninput: bf800000\n", "scale"},
   };
   for (const auto& [text, word] : cases)
-    EXPECT_THAT([&text = text] { parse_calibration_cache(text); }, ThrowsMessage<Error>(HasSubstr(word))) << text;
+    EXPECT_THAT([&text = text] { parse_calibration_cache(text); }, ThrowsMessage<Error>(HasSubstr(word)))
+        << text;
 }
 
 }  // namespace
