@@ -286,7 +286,7 @@ Study parse_study(const std::string& text, const std::string& folder) {
   Json json;
   try {
     json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     fail("the study is no JSON: {}", error.what());
   }
   Members members(json, text, "the study");

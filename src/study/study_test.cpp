@@ -116,6 +116,7 @@ TEST(Study, SaysWhereItIsWrong) {
     const char* text;
     const char* words;
   } cases[] = {
+      {R"({"networks": 1e99999})", "the study is no JSON"},
       {"{", "no JSON"},
       {"[]", "no object"},
       {"{}", "lacks 'networks'"},
