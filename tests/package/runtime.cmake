@@ -1,7 +1,7 @@
 # Installs the build, builds the example of the library for devices against it, which finds that component alone, and lets
 # it classify a picture as the command does.
 include(${CMAKE_CURRENT_LIST_DIR}/consumer.cmake)
-build_consumer()
+build_consumer(-D CMAKE_DISABLE_FIND_PACKAGE_JPEG=ON)
 
 # What it takes, optimized, is its purpose: growth is decided on here.
 file(GLOB library ${WORK}/prefix/lib*/libeke_runtime.so ${WORK}/prefix/lib/*/libeke_runtime.so)
