@@ -41,7 +41,7 @@ class CalibrationImages {
 
   const Threads& threads_;
   DatasetRows rows_;
-  Tensor values_;  // a row an image: [first_, first_ + read_), and room for more
+  Tensor values_{DType::f32, {0, 0}};  // a row an image: [first_, first_ + read_), and room for more
   std::int64_t first_ = 0, read_ = 0;
   std::int64_t looked_at_ = 0;  // for duplicates
   std::vector<std::uint64_t> hashes_;
