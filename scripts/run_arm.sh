@@ -2,8 +2,8 @@
 # Cross-compiles for 64-bit Arm and runs the tests under an emulator on three models of processor: without dot products,
 # with them, and with products of byte matrices.
 #   run_arm.sh kernels   the kernels against the scalar ones, and base
-#   run_arm.sh core   what depends on the processor: the runtime too
-#   run_arm.sh all    every layer and the command; and int8 networks, made here, must give the bits that they give here
+#   run_arm.sh core      what depends on the processor: the runtime too
+#   run_arm.sh all       every layer and the command; and int8 networks, made here, must give the bits that they give here
 #                     (with EKE_DATA, and build/release/bin/eke as `make build` leaves it)
 set -euo pipefail
 cd "$(dirname "$0")/.."
