@@ -4,7 +4,7 @@
 #include <string>
 
 #include "cli/command_line.h"
-#include "cli/session.h"
+#include "cli/model_file.h"
 #include "cli/table.h"
 #include "target/dla_plan.h"
 

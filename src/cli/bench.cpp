@@ -9,12 +9,14 @@
 #include "cli/bench_report.h"
 #include "cli/bench_trtexec.h"
 #include "cli/command.h"
+#include "cli/model_file.h"
 #include "cli/options.h"
 #include "cli/peak.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/timing.h"
 #include "cli/tuned.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

@@ -11,8 +11,8 @@
 #include "base/isa.h"
 #include "base/statistics.h"
 #include "cli/energy_report.h"
-#include "cli/session.h"
 #include "energy/machine.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

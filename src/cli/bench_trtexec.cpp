@@ -9,6 +9,7 @@
 #include "cli/bench_report.h"
 #include "cli/command.h"
 #include "cli/machine_control.h"
+#include "cli/model_file.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "data/dataset.h"

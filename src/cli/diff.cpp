@@ -7,10 +7,12 @@
 
 #include "cli/command.h"
 #include "cli/inputs.h"
-#include "cli/layer_diff.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/table.h"
+#include "ptq/layer_diff.h"
 
 namespace eke::cli {
 

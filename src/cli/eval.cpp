@@ -7,11 +7,14 @@
 #include "cli/command.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/provenance.h"
 #include "cli/simulation.h"
 #include "cli/tuned.h"
 #include "cli/worst_images.h"
 #include "data/split.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

@@ -4,9 +4,13 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/explain_model.h"
+#include "cli/explanation_report.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/provenance.h"
-#include "cli/quantization_walk.h"
+#include "cli/quantization_options.h"
+#include "ptq/walk.h"
 
 namespace eke::cli {
 
@@ -32,23 +36,24 @@ int explain(const Options& options) {
   const Graph graph = prepare(model.graph, options.shapes, &preprocess);
   check_patterns(graph, options.quantization);
   const CalibrationParts parts = hold_back(data, options.quantization.effort != "fast");
-  CalibrationImages images(parts.calibration, preprocess, threads);
+  const OnProgress shown = shown_progress();
+  CalibrationImages images(parts.calibration, preprocess, threads, shown);
   std::optional<HeldBack> held;
-  if (parts.held_back) held.emplace(held_back_images(*parts.held_back, preprocess, threads, false, 0));
-  QuantizationOptions quantization = options.quantization;
-  quantization.every_range = true;
-  const Walk made = walk(graph, images, held ? &*held : nullptr, {quantization, std::nullopt}, threads);
+  if (parts.held_back) held.emplace(held_back_images(*parts.held_back, preprocess, threads, false, 0, shown));
+  const Walk made =
+      walk(graph, images, held ? &*held : nullptr, {options.quantization, std::nullopt, true}, threads);
   const Explanation explanation =
       explain_model(*made.calibrated, made.quantized, made.settings, images, options.images, false, threads);
+  const std::vector<Culprit> culprits = culprits_of(explanation, made.settings);
   if (options.common.json) {
     Json json{{"model", options.model}, {"calibration_images", parts.calibration.size()}};
-    json.update(to_json(explanation));
+    json.update(to_json(explanation, culprits));
     json["ranges"] = ranges_json(made.calibrated->ranges);
     print_json(with_provenance("explain", std::move(json)));
   } else {
     print(fmt::format("{}  calibrated on {} images ({})\n\n", options.model, parts.calibration.size(),
                       options.quantization.calibrator));
-    print(explanation_text(explanation));
+    print(explanation_text(explanation, culprits));
   }
   return kGood;
 }

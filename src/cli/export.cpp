@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "cli/accelerator.h"
 #include "cli/command.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/simulation.h"
 #include "onnx/onnx.h"
 #include "target/export.h"

@@ -7,6 +7,8 @@
 #include "base/threads.h"
 #include "cli/accelerator.h"
 #include "cli/command.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "onnx/onnx.h"
 #include "target/fit.h"
 

@@ -8,8 +8,9 @@
 
 #include "base/isa.h"
 #include "cli/command.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/provenance.h"
-#include "cli/session.h"
 #include "cli/table.h"
 #include "cli/tuned.h"
 #include "passes/passes.h"

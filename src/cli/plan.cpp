@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "cli/accelerator.h"
 #include "cli/command.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 
 namespace eke::cli {
 

@@ -10,10 +10,10 @@
 
 #include "base/file.h"
 #include "base/statistics.h"
-#include "cli/inputs.h"
 #include "cli/progress.h"
 #include "cli/timing.h"
 #include "passes/passes.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

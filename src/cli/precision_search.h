@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/judge.h"
-#include "cli/quantization_options.h"
 #include "cli/table.h"
+#include "ptq/calibrated_graph.h"
+#include "ptq/judge.h"
 #include "quant/assign_precision.h"
 #include "tune/tune.h"
 

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 
 #include "cli/child_progress.h"
 
@@ -86,6 +88,25 @@ void Progress::finish(const std::string& text) {
   std::fputs(((terminal_ ? "\r\033[K" : "") + text + "\n").c_str(), stderr);
   std::fflush(stderr);
   shown_ = false;
+}
+
+std::function<void(std::string_view, std::int64_t, std::int64_t)> shown_progress() {
+  struct Shown {
+    std::string what;
+    std::int64_t of = 0;
+    std::optional<Progress> progress;
+  };
+  return [shown = std::make_shared<Shown>()](std::string_view what, std::int64_t done, std::int64_t of) {
+    throw_if_interrupted();
+    if (what.empty()) return;
+    if (!shown->progress || done == 0 || shown->what != what || shown->of != of) {
+      shown->what = what;
+      shown->of = of;
+      shown->progress.emplace(shown->what, of);
+    }
+    shown->progress->update(done);
+    if (done >= of) shown->progress.reset();
+  };
 }
 
 }  // namespace eke::cli

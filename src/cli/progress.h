@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace eke::cli {
 
@@ -42,5 +44,8 @@ class Progress {
   Clock::time_point begin_, next_;
   bool terminal_, shown_ = false;
 };
+
+// Shows what a piece of the library tells of its long work, one piece after the other, and throws Interrupted.
+std::function<void(std::string_view what, std::int64_t done, std::int64_t of)> shown_progress();
 
 }  // namespace eke::cli

@@ -2,13 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <memory>
-
-#include "cli/options.h"
-#include "cli/progress.h"
+#include "base/error.h"
+#include "quant/calibrator.h"
 #include "quant/keep.h"
-#include "target/arithmetic.h"
 
 namespace eke::cli {
 
@@ -87,21 +83,6 @@ void declare_quantization(App& app, QuantizationOptions& options) {
       ->type_name("NODE...");
 }
 
-QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph& graph) {
-  QuantizeOptions result;
-  result.activations = {options.activations == "int8" ? DType::i8 : DType::u8, options.symmetric};
-  result.weights.per_channel = !options.per_tensor;
-  result.weights.range = options.weight_range == "mse" ? WeightRange::mse : WeightRange::max;
-  result.weights.bits = options.weight_bits;
-  result.weight_bits = options.layer_bits;
-  result.correct_biases = !options.keep_biases;
-  result.float_outputs = !options.round_outputs;
-  result.keep = options.keep;
-  result.wide = options.activation_bits == 16;
-  result.wide_nodes = options.wide;
-  return quantize_options({.device = *parse_device(options.engine)}, graph, std::move(result));
-}
-
 void check_quantization(const QuantizationOptions& options) {
   if (!parse_calibrator(options.calibrator)) {
     throw UsageError(fmt::format(
@@ -110,13 +91,6 @@ void check_quantization(const QuantizationOptions& options) {
   }
   if ((options.activation_bits == 16 || !options.wide.empty()) && options.engine != "cpu")
     throw UsageError(fmt::format("--for {} takes activations of 8 bits only", options.engine));
-}
-
-std::vector<std::string> as_patterns(std::vector<std::string> names) {
-  for (std::string& name : names)
-    std::ranges::replace_if(
-        name, [](char c) { return c == '*'; }, '?');
-  return names;
 }
 
 // A pattern that matches nothing is wrong use, and is said before the long work begins.
@@ -130,81 +104,6 @@ void check_patterns(const Graph& graph, const QuantizationOptions& options) {
   };
   check_those("--keep", options.keep);
   check_those("--wide", options.wide);
-}
-
-CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, const Threads& threads,
-                             const QuantizationOptions& options) {
-  CalibratedGraph result{.graph = graph, .before = graph, .ranges = {}, .equalized = {}, .divided_by = {}};
-  // The means that biases are corrected by are what equalization goes by, too; whether they are used is decided later.
-  QuantizeOptions rewrite = rewrite_options(options, graph);
-  rewrite.correct_biases = true;
-  if (options.equalize == "on") {
-    Calibration statistics(graph, rewrite, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
-    images.feed(statistics, 0, "measuring channels");
-    Equalized equalized = equalize(graph, statistics.ranges(), rewrite);
-    result.graph = std::move(equalized.graph);
-    result.equalized = std::move(equalized.layers);
-    result.divided_by = std::move(equalized.divided_by);
-  }
-  const CalibratorOptions calibrator{.method = *parse_calibrator(options.calibrator),
-                                     .percentile = options.percentile,
-                                     .scheme = rewrite.activations,
-                                     .every_value = options.every_range};
-  Calibration calibration(result.graph, rewrite, calibrator, threads);
-  images.feed(calibration, 0, "calibrating");
-  result.ranges = calibration.ranges();
-  return result;
-}
-
-namespace {
-
-// Whole batches of `graph`'s input.
-ForEachBatch batches_of(const Graph& graph, CalibrationImages& images) {
-  const Shape& input = graph[graph.inputs[0]].type.shape;
-  return [&images, batch = input[0], count = input.count()](const TakeBatch& take) {
-    std::vector<float> whole(static_cast<std::size_t>(count));
-    images.each_batch(batch, count / batch, 0, "",
-                      [&](std::span<const float> values, std::span<const std::string> names) {
-                        std::ranges::copy(values, whole.begin());
-                        take(whole, static_cast<std::int64_t>(names.size()));
-                      });
-  };
-}
-
-std::function<void(std::size_t, std::size_t)> shown_as(const std::string& what) {
-  return [what, progress = std::shared_ptr<Progress>()](std::size_t done, std::size_t of) mutable {
-    if (!progress) progress = std::make_shared<Progress>(what, static_cast<std::int64_t>(of));
-    progress->update(static_cast<std::int64_t>(done));
-    throw_if_interrupted();
-  };
-}
-
-}  // namespace
-
-Quantized quantize_calibrated(const CalibratedGraph& calibrated, CalibrationImages& images,
-                              const Threads& threads, const QuantizationOptions& options,
-                              std::vector<LearnedLayer>& learned) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
-  if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
-  const LearnOptions learn{.images = images.count(),
-                           .wanted = &calibrated.before,
-                           .divided_by = calibrated.divided_by,
-                           .progress = shown_as("learning to round")};
-  Learned result = learn_rounding(calibrated.graph, calibrated.ranges, rewrite,
-                                  batches_of(calibrated.graph, images), learn, threads);
-  learned = std::move(result.layers);
-  return std::move(result.quantized);
-}
-
-Reconstructed reconstruct_calibrated(const CalibratedGraph& calibrated, Quantized start,
-                                     CalibrationImages& images, const Threads& threads,
-                                     const QuantizationOptions& options) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
-  const ReconstructOptions reconstruct{.wanted = &calibrated.before,
-                                       .divided_by = calibrated.divided_by,
-                                       .progress = shown_as("reconstructing blocks")};
-  return reconstruct_blocks(calibrated.graph, calibrated.ranges, rewrite, std::move(start),
-                            batches_of(calibrated.graph, images), reconstruct, threads);
 }
 
 }  // namespace eke::cli

@@ -8,21 +8,25 @@
 #include <optional>
 
 #include "base/file.h"
-#include "cli/calibration_images.h"
 #include "cli/command.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
+#include "cli/quantization_options.h"
 #include "cli/quantize_report.h"
 #include "cli/saved_model.h"
 #include "cli/timing.h"
 #include "data/split.h"
 #include "onnx/onnx.h"
 #include "passes/passes.h"
+#include "ptq/calibration_images.h"
 #include "quant/calibrate.h"
 #include "quant/keep.h"
 #include "quant/rewrite.h"
+#include "runtime/session.h"
 #include "tensor/values.h"
 
 namespace eke::cli {
@@ -127,17 +131,16 @@ int quantize(const QuantizeCommand& options) {
 
   Metering metering(options.meters);
   std::optional<energy::Window> window = metering.begin("calibration");
-  CalibrationImages images(*result.images.calibration, preprocess, threads);
+  const OnProgress shown = shown_progress();
+  CalibrationImages images(*result.images.calibration, preprocess, threads, shown);
   std::optional<HeldBack> held;
   if (result.images.held_back) {
-    held.emplace(
-        held_back_images(*result.images.held_back, preprocess, threads, labelled, options.class_offset));
+    held.emplace(held_back_images(*result.images.held_back, preprocess, threads, labelled,
+                                  options.class_offset, shown));
   }
-  WalkOptions walk_options{options.quantization,
-                           options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt};
-  // Layers are left in float to explain, and to come below --max-drop.
-  walk_options.quantization.every_range =
-      !options.no_explain || (options.max_drop && options.quantization.effort == "best");
+  const WalkOptions walk_options{options.quantization,
+                                 options.max_drop ? std::optional(*options.max_drop / 100) : std::nullopt,
+                                 !options.no_explain};
   result.walk = walk(graph, images, held ? &*held : nullptr, walk_options, threads);
   Quantized& quantized = result.walk.quantized;
   const CalibratedGraph& prepared = *result.walk.calibrated;
@@ -150,6 +153,7 @@ int quantize(const QuantizeCommand& options) {
   if (!options.no_explain) {
     result.explanation =
         explain_model(prepared, quantized, result.walk.settings, images, kExplainedImages, true, threads);
+    result.culprits = culprits_of(*result.explanation, result.walk.settings);
   }
   for (const Node& node : graph.nodes) result.macs += cost_of(graph, node).macs;
 

@@ -222,7 +222,7 @@ Json report_json(const QuantizeResult& r) {
          {"weight_sqnr_db",
           std::isfinite(layer.weight_sqnr_db) ? Json(layer.weight_sqnr_db) : Json(nullptr)}});
   }
-  if (r.explanation) json["explanation"] = to_json(*r.explanation);
+  if (r.explanation) json["explanation"] = to_json(*r.explanation, r.culprits);
   json["ranges"] = r.ranges;
   json["equalized"] = Json::array();
   for (const EqualizedLayers& layers : r.equalized) {
@@ -272,7 +272,7 @@ void report_text(const QuantizeResult& r) {
         walk_text(r.walk) + "\n" + comparison_table(r));
   if (r.comparison) print(likeness_text(r.comparison->likeness));
   if (r.comparison && r.comparison->embeddings) print(embeddings_text(*r.comparison->embeddings));
-  if (r.explanation) print(culprits_text(*r.explanation, kShownCulprits));
+  if (r.explanation) print(culprits_text(*r.explanation, r.culprits, kShownCulprits));
   print(energy_line(r.calibration_energy, static_cast<std::int64_t>(r.images.calibration->size()),
                     "calibration image"));
   if (r.comparison)

@@ -9,10 +9,11 @@
 #include "cli/embeddings.h"
 #include "cli/energy_report.h"
 #include "cli/evaluate.h"
-#include "cli/explain_model.h"
+#include "cli/explanation_report.h"
+#include "cli/options.h"
 #include "cli/quantization_options.h"
-#include "cli/quantization_walk.h"
 #include "cli/timing.h"
+#include "cli/walk_report.h"
 #include "data/dataset.h"
 #include "quant/equalize.h"
 #include "quant/rewrite.h"
@@ -70,6 +71,7 @@ struct QuantizeResult {
   CalibrationCheck calibration = {};
   Json ranges = {};                                       // of calibration
   std::optional<Explanation> explanation = std::nullopt;  // its short form
+  std::vector<Culprit> culprits = {};
   QuantizeImages images;
   std::optional<Comparison> comparison = std::nullopt;
   Timing timing = {};

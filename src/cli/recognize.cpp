@@ -9,8 +9,11 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/provenance.h"
 #include "data/metrics.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

@@ -7,14 +7,16 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/inputs.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/session.h"
 #include "cli/table.h"
 #include "cli/tuned.h"
 #include "data/metrics.h"
 #include "data/npy.h"
 #include "ops/infer.h"
 #include "passes/passes.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

@@ -8,12 +8,15 @@
 #include "base/hash.h"
 #include "cli/command.h"
 #include "cli/energy_objective.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/precision_search.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
-#include "cli/quantization_walk.h"
+#include "cli/quantization_options.h"
 #include "cli/saved_model.h"
 #include "cli/tuned.h"
+#include "cli/walk_report.h"
 #include "onnx/onnx.h"
 
 namespace eke::cli {
@@ -131,11 +134,11 @@ int search(const Options& options) {
   SearchJournal journal(options.journal_file(), key_of(options, graph, preprocess, images, threads),
                         options.again);
 
-  HeldBack judged = held_back_images(images.judged, preprocess, threads, labelled, options.class_offset);
-  CalibrationImages calibration(images.calibration, preprocess, threads);
-  QuantizationOptions quantization = options.quantization;
-  quantization.every_range = true;
-  const Walk base = walk(graph, calibration, &judged, {quantization, std::nullopt}, threads);
+  const OnProgress shown = shown_progress();
+  HeldBack judged =
+      held_back_images(images.judged, preprocess, threads, labelled, options.class_offset, shown);
+  CalibrationImages calibration(images.calibration, preprocess, threads, shown);
+  const Walk base = walk(graph, calibration, &judged, {options.quantization, std::nullopt, true}, threads);
   QuantizedWeightsByNode four;
   if (how.objective == SearchObjective::size) {
     QuantizationOptions settings = base.settings;
@@ -151,7 +154,7 @@ int search(const Options& options) {
   const Dataset some = images.calibration.size() > kImagesOfNoise
                            ? images.calibration.split(kImagesOfNoise).chosen
                            : images.calibration;
-  HeldBack few_images = held_back_images(some, preprocess, threads, false, 0);
+  HeldBack few_images = held_back_images(some, preprocess, threads, false, 0, shown);
   Judge few(graph, few_images, threads), judge(graph, judged, threads);
   const SearchResult result = search_precisions(mixtures, few, judge, how, journal, threads);
 

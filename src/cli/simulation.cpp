@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
-#include "cli/quantization_options.h"
+#include "cli/progress.h"
 #include "data/dataset.h"
 #include "passes/passes.h"
+#include "ptq/calibrated_graph.h"
 
 namespace eke::cli {
 
@@ -28,7 +29,7 @@ Graph quantized(const Graph& graph, const SimulationOptions& options, const Prep
   const auto wanted = static_cast<std::size_t>(options.count);
   const Dataset data = all.size() > wanted ? all.split(wanted).chosen : all;
   count = data.size();
-  CalibrationImages images(data, preprocess, threads);
+  CalibrationImages images(data, preprocess, threads, shown_progress());
   const CalibratedGraph calibrated = calibrate_on(graph, images, threads, quantization);
   return quantize(calibrated.graph, calibrated.ranges, rewrite_options(quantization, calibrated.graph)).graph;
 }

@@ -6,8 +6,8 @@
 
 #include "base/threads.h"
 #include "cli/command_line.h"
+#include "cli/model_file.h"
 #include "cli/options.h"
-#include "cli/session.h"
 #include "cli/table.h"
 #include "target/arithmetic.h"
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "cli/session.h"
 #include "cli/table.h"
+#include "runtime/session.h"
 
 namespace eke::cli {
 

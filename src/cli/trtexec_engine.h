@@ -9,8 +9,8 @@
 
 #include "cli/command_line.h"
 #include "cli/evaluate.h"
+#include "cli/model_file.h"
 #include "cli/options.h"
-#include "cli/session.h"
 #include "target/export.h"
 #include "target/trtexec.h"
 

@@ -13,9 +13,12 @@
 #include "cli/energy_objective.h"
 #include "cli/energy_report.h"
 #include "cli/machine_control.h"
+#include "cli/model_file.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/tuned.h"
+#include "runtime/session.h"
 #include "tune/tune.h"
 
 namespace eke::cli {

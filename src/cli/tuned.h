@@ -4,8 +4,8 @@
 #include <string>
 
 #include "cli/command_line.h"
+#include "cli/model_file.h"
 #include "cli/options.h"
-#include "cli/session.h"
 #include "runtime/plan.h"
 #include "tune/tuning.h"
 

@@ -1,4 +1,4 @@
-#include "cli/layer_diff.h"
+#include "ptq/layer_diff.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "tensor/values.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
@@ -181,4 +181,4 @@ void LayerDiff::add(std::span<const float> rows) {
   }
 }
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/calibration_images.h"
-#include "cli/judge.h"
-#include "cli/quantization_options.h"
-#include "cli/table.h"
+#include "base/statistics.h"
 #include "data/metrics.h"
+#include "ptq/calibrated_graph.h"
+#include "ptq/calibration_images.h"
+#include "ptq/judge.h"
+#include "ptq/options.h"
 
-namespace eke::cli {
+namespace eke {
 
 struct WalkStep {
   std::string name;
@@ -46,6 +47,8 @@ struct Walk {
 struct WalkOptions {
   QuantizationOptions quantization;
   std::optional<double> max_drop;  // a share, 0.01 for a point
+  // Calibrates also what explain_model() and other rewrites need that leave layers in float.
+  bool every_range = false;
 };
 
 // The median share of the squared error that is left, of layers or blocks that learned.
@@ -60,7 +63,4 @@ double error_left(const std::vector<T>& learned) {
 Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const WalkOptions& options,
           const Threads& threads);
 
-Json to_json(const Walk& walk);
-std::string walk_text(const Walk& walk);
-
-}  // namespace eke::cli
+}  // namespace eke

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/session.h"
+#include "runtime/session.h"
 
-namespace eke::cli {
+namespace eke {
 
 // Energies, summed over elements and images.
 struct Noise {
@@ -46,4 +46,4 @@ class LayerDiff {
   std::vector<std::vector<float>> seen_;               // what the reference made: the layers, then its input
 };
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -5,16 +5,17 @@
 #include <string>
 #include <vector>
 
-#include "cli/calibration_images.h"
-#include "cli/layer_diff.h"
-#include "cli/quantization_options.h"
-#include "cli/table.h"
+#include "ptq/calibrated_graph.h"
+#include "ptq/calibration_images.h"
+#include "ptq/layer_diff.h"
+#include "ptq/options.h"
 
-namespace eke::cli {
+namespace eke {
 
 // A convolution or matrix product. Noises without another word are of the network's first output.
 struct LayerEffect {
   std::string node, op;
+  std::string reads;  // the activation
   std::int64_t macs = 0;
   int channels = 0, dead_weights = 0;  // output channels, and those of them whose weights are all zero
   Noise only, only_weights, all_but;   // this layer alone is rounded; its weights alone; all layers but this
@@ -37,30 +38,17 @@ struct ActivationEffect {
 };
 inline constexpr double kExploding = 16;
 
-struct Culprit {
-  std::string node, why, remedy;  // remedy names an option
-  double share = 0;
-};
-
 struct Explanation {
   std::int64_t images = 0;
   Noise all, weights_only, activations_only;
   std::vector<LayerEffect> layers;            // in the order of the network
   std::vector<ActivationEffect> activations;  // likewise; empty in the short form
-  std::vector<Culprit> culprits;              // worst first
 };
 
-// The short form runs only what names the culprits: the whole model, its weights and activations alone, and each layer
-// alone. `whole` was made
-// from `calibrated`; with its weights each layer is measured.
+// The short form runs only what ranks the layers: the whole model, its weights and activations alone, and each layer
+// alone. `whole` was made from `calibrated`; with its weights each layer is measured.
 Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& whole,
                           const QuantizationOptions& options, CalibrationImages& images, std::int64_t limit,
                           bool short_form, const Threads& threads);
 
-Json to_json(const Explanation& explanation);
-// Each range that calibration chose, and what it was after fewer images.
-Json ranges_json(const Ranges& ranges);
-std::string culprits_text(const Explanation& explanation, std::size_t most);
-std::string explanation_text(const Explanation& explanation);
-
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,4 +1,4 @@
-#include "cli/quantization_walk.h"
+#include "ptq/walk.h"
 
 #include <fmt/format.h>
 
@@ -10,13 +10,13 @@
 #include <numeric>
 
 #include "base/statistics.h"
-#include "cli/explain_model.h"
-#include "cli/tune_ranges.h"
 #include "passes/passes.h"
+#include "ptq/explain.h"
+#include "ptq/tune_ranges.h"
 #include "quant/repair.h"
 #include "target/arithmetic.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
@@ -179,11 +179,12 @@ class Walker {
   }
 
   // The settings that the effort means where nothing is tried.
-  static QuantizationOptions resolved(QuantizationOptions settings) {
+  QuantizationOptions resolved(QuantizationOptions settings) const {
     if (settings.equalize == "auto")
       settings.equalize = settings.effort != "fast" && settings.per_tensor ? "on" : "off";
     if (settings.weight_range == "auto") settings.weight_range = settings.weight_bits < 8 ? "mse" : "max";
     settings.learn = settings.effort == "best";
+    settings.every_range = options_.every_range || (options_.max_drop && settings.effort == "best");
     return settings;
   }
 
@@ -285,11 +286,6 @@ class Walker {
   Walk walk_;
 };
 
-std::string drop_text(const PairedComparison& drop) {
-  return fmt::format("{:+.2f} ({:+.2f} to {:+.2f})", 100 * drop.difference, 100 * drop.interval.low,
-                     100 * drop.interval.high);
-}
-
 }  // namespace
 
 std::optional<PairedComparison> Walk::drop() const {
@@ -302,50 +298,4 @@ Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const W
   return Walker(graph, images, held, options, threads).run();
 }
 
-Json to_json(const Walk& walk) {
-  Json json{{"images", walk.steps.empty() ? 0 : walk.steps[0].images},
-            {"right_means", walk.by_labels ? "as the label" : "as the float model"},
-            {"float_right", walk.float_right},
-            {"ended", walk.ended},
-            {"steps", Json::array()}};
-  for (const WalkStep& step : walk.steps) {
-    Json entry{{"step", step.name},   {"kept", step.kept},     {"sqnr_db", step.sqnr_db},
-               {"right", step.right}, {"images", step.images}, {"seconds", step.seconds}};
-    entry["difference"] = {{"accuracy", step.drop.difference},
-                           {"low", step.drop.interval.low},
-                           {"high", step.drop.interval.high}};
-    if (step.error_left) entry["block_error_left"] = *step.error_left;
-    if (step.gain)
-      entry["gain_db"] = {{"mean", step.gain_db},
-                          {"low", std::isfinite(step.gain->low) ? Json(step.gain->low) : Json(nullptr)},
-                          {"high", std::isfinite(step.gain->high) ? Json(step.gain->high) : Json(nullptr)}};
-    json["steps"].push_back(std::move(entry));
-  }
-  return json;
-}
-
-std::string walk_text(const Walk& walk) {
-  if (walk.steps.empty()) return "";
-  Table table({{"step", Align::left},
-               {"kept", Align::left},
-               {"SQNR"},
-               {"gain"},
-               {walk.by_labels ? "right" : "same top-1"},
-               {"against float, points"},
-               {"took"}});
-  for (const WalkStep& step : walk.steps) {
-    table.add({step.name, step.kept ? "yes" : "no", fmt::format("{:.1f} dB", step.sqnr_db),
-               step.gain ? fmt::format("{:+.1f} dB ({:+.1f} to {:+.1f})", step.gain_db, step.gain->low,
-                                       step.gain->high)
-                         : "",
-               fmt::format("{} of {}", step.right, step.images), drop_text(step.drop),
-               fmt::format("{:.1f} s", step.seconds)});
-  }
-  return table.text() +
-         fmt::format(
-             "judged on {} images held back from calibration{}; a step stays where their outputs come closer "
-             "to float\n{}\n",
-             walk.steps[0].images, walk.by_labels ? "" : ", without labels", walk.ended);
-}
-
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,16 +1,16 @@
-#include "cli/tune_ranges.h"
+#include "ptq/tune_ranges.h"
 
 #include <algorithm>
 #include <cmath>
 #include <set>
 
-#include "cli/progress.h"
-#include "cli/session.h"
 #include "data/metrics.h"
 #include "passes/passes.h"
+#include "ptq/judge.h"
 #include "quant/keep.h"
+#include "runtime/session.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
@@ -32,10 +32,9 @@ class Tuner {
 
   TunedRanges run() {
     const std::vector<QuantizedTensor> tensors = result_.quantized.report.tensors;
-    Progress progress("tuning ranges", static_cast<std::int64_t>(tensors.size()));
     for (std::size_t i = 0; i < tensors.size(); ++i) {
+      images_.tell("tuning ranges", static_cast<std::int64_t>(i), static_cast<std::int64_t>(tensors.size()));
       if (tensors[i].name == tensors[i].scale_of && tensors[i].bits == 8) tune(tensors[i].name);
-      progress.update(static_cast<std::int64_t>(i + 1));
     }
     return std::move(result_);
   }
@@ -90,7 +89,7 @@ class Tuner {
     double sum = 0;
     std::size_t image = 0;
     run(optimize(graph), [&](const std::vector<float>& output) {
-      sum += std::min(sqnr_db(reference_[image++], output), kMostDb);
+      sum += std::min(sqnr_db(reference_[image++], output), kExactDb);
     });
     return sum / static_cast<double>(std::max<std::size_t>(image, 1));
   }
@@ -105,8 +104,6 @@ class Tuner {
                            take(session.output_row(0, static_cast<std::int64_t>(i)));
                        });
   }
-
-  static constexpr double kMostDb = 150;
 
   TunedRanges result_;
   QuantizeOptions rewrite_;
@@ -125,4 +122,4 @@ TunedRanges tune_ranges(const CalibratedGraph& calibrated, const Quantized& quan
   return Tuner(calibrated, quantized, options, images, limit, threads).run();
 }
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,6 +1,4 @@
-#include "cli/explain_model.h"
-
-#include <fmt/format.h>
+#include "ptq/explain.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,18 +6,15 @@
 #include <numeric>
 
 #include "base/statistics.h"
-#include "cli/progress.h"
-#include "cli/table.h"
 #include "ops/op_def.h"
 #include "passes/passes.h"
 #include "quant/keep.h"
+#include "runtime/session.h"
 #include "tensor/values.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
-
-constexpr double kNoteworthy = 0.05;  // share of the noise from which a layer is a culprit
 
 const Node* find_node(const Graph& graph, std::string_view name) {
   const auto found =
@@ -98,8 +93,10 @@ class Variants {
 // The first output of a float model on some images, and what other models make of them.
 class OutputNoise {
  public:
-  OutputNoise(const Graph& graph, CalibrationImages& images, std::int64_t limit, const Threads& threads)
-      : images_(images), limit_(limit), threads_(threads) {
+  // `runs`: of models over the images, this one included.
+  OutputNoise(const Graph& graph, CalibrationImages& images, std::int64_t limit, std::int64_t runs,
+              const Threads& threads)
+      : images_(images), limit_(limit), runs_(runs), threads_(threads) {
     run(graph, [&](std::vector<float> values) { reference_.push_back(std::move(values)); });
   }
 
@@ -115,7 +112,8 @@ class OutputNoise {
   template <class F>
   void run(const Graph& graph, F&& take) {
     Session session(graph, threads_);
-    images_.each_batch(session.batch(), session.row_size(), limit_, "explaining",
+    images_.tell("explaining layers", done_++, runs_);
+    images_.each_batch(session.batch(), session.row_size(), limit_, "",
                        [&](std::span<const float> values, std::span<const std::string> names) {
                          session.run_rows(values);
                          for (std::size_t i = 0; i < names.size(); ++i)
@@ -124,7 +122,7 @@ class OutputNoise {
   }
 
   CalibrationImages& images_;
-  std::int64_t limit_;
+  std::int64_t limit_, runs_, done_ = 0;
   const Threads& threads_;
   std::vector<std::vector<float>> reference_;
 };
@@ -233,59 +231,10 @@ class ActivationWatch {
   std::vector<std::vector<std::pair<float, std::string>>> peaks_;  // of the images
 };
 
-// The activation that a layer reads, through what moves elements.
-const ActivationEffect* input_of(const Graph& graph, const Explanation& e, const std::string& layer) {
-  const Node* node = find_node(graph, layer);
-  const auto found = std::ranges::find(e.activations, graph[node->in[0]].name, &ActivationEffect::name);
-  return found == e.activations.end() ? nullptr : &*found;
-}
-
-Culprit judge(const Graph& graph, const Explanation& e, const LayerEffect& layer,
-              const QuantizationOptions& options) {
-  Culprit culprit{layer.node, "", "", layer.share};
-  const bool weights = layer.only_weights.noise > 0.5 * layer.only.noise;
-  const ActivationEffect* input = input_of(graph, e, layer.node);
-  if (weights && options.per_tensor) {
-    culprit.why = "its weights share one step and the ranges of its channels differ";
-    culprit.remedy =
-        options.equalize == "off" ? "--equalize on, or leave out --per-tensor" : "leave out --per-tensor";
-  } else if (weights && options.effort != "best") {
-    culprit.why = "rounding its weights costs more than rounding what it reads";
-    culprit.remedy = "--effort best";
-  } else if (weights) {
-    culprit.why = "rounding its weights costs more than rounding what it reads";
-    culprit.remedy = options.weight_range == "max" && options.effort == "fast"
-                         ? fmt::format("--weight-range mse, or --keep '{}'", layer.node)
-                         : fmt::format("--keep '{}'", layer.node);
-  } else if (input && input->has_outlier_image()) {
-    culprit.why =
-        fmt::format("image '{}' stretches the range of '{}' to {:.1f} times that of the median image",
-                    input->widest_image, input->name, input->widest_over_median);
-    culprit.remedy = "leave that image out, or --calibrator percentile";
-  } else if (input && input->clipping_share() > 0.5) {
-    culprit.why = fmt::format("{:.0f} % of the error in '{}' is values cut off",
-                              100 * input->clipping_share(), input->name);
-    culprit.remedy = options.calibrator == "min-max" ? "more images (--count)" : "--calibrator min-max";
-  } else if (input && input->exploding > 0) {
-    culprit.why =
-        fmt::format("{} of {} channels of '{}' are more than {:.0f} times as large as the median channel",
-                    input->exploding, input->channels, input->name, kExploding);
-    culprit.remedy = options.equalize == "on" ? fmt::format("--keep '{}'", layer.node) : "--equalize on";
-  } else {
-    culprit.why = "8 bits are few for what it reads or makes";
-    culprit.remedy = fmt::format("--keep '{}'", layer.node);
-  }
-  return culprit;
-}
-
-void rank(const Graph& graph, Explanation& e, const QuantizationOptions& options) {
+void rank(std::vector<LayerEffect>& layers) {
   double total = 0;
-  for (const LayerEffect& layer : e.layers) total += layer.only.noise;
-  for (LayerEffect& layer : e.layers) {
-    layer.share = total > 0 ? layer.only.noise / total : 0;
-    if (layer.share >= kNoteworthy) e.culprits.push_back(judge(graph, e, layer, options));
-  }
-  std::ranges::stable_sort(e.culprits, std::greater<>(), &Culprit::share);
+  for (const LayerEffect& layer : layers) total += layer.only.noise;
+  for (LayerEffect& layer : layers) layer.share = total > 0 ? layer.only.noise / total : 0;
 }
 
 // The value of LayerDiff that a layer makes: its result, or that of the activation behind it.
@@ -315,12 +264,6 @@ std::vector<LayerNoise> layer_noises(const Graph& graph, const Graph& quantized,
   return diff.layers();
 }
 
-std::string db_text(const Noise& noise) {
-  return std::isfinite(noise.db()) ? fmt::format("{:.1f}", noise.db()) : "exact";
-}
-Json db_json(const Noise& noise) { return std::isfinite(noise.db()) ? Json(noise.db()) : Json(nullptr); }
-Json noise_json(const Noise& noise) { return {{"sqnr_db", db_json(noise)}, {"cosine", noise.cosine()}}; }
-
 }  // namespace
 
 Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& whole,
@@ -329,16 +272,17 @@ Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& wh
   const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
   const std::vector<QuantizedLayer>& layers = whole.report.layers;
   const Variants variants(calibrated.graph, whole.graph);
-  OutputNoise output(calibrated.graph, images, limit, threads);
+  const auto runs = static_cast<std::int64_t>(4 + layers.size() * (short_form ? 2 : 3));
+  OutputNoise output(calibrated.graph, images, limit, runs, threads);
   Explanation result;
   result.images = output.images();
   result.all = output.of(optimize(whole.graph));
   result.weights_only = output.of(variants.weights_only(other_layers(layers, "")));
   result.activations_only = output.of(optimize(variants.activations_only(other_layers(layers, ""))));
-  Progress progress("explaining layers", static_cast<std::int64_t>(layers.size()));
   for (const QuantizedLayer& layer : layers) {
     LayerEffect effect{.node = layer.node,
                        .op = layer.op,
+                       .reads = calibrated.graph[find_node(calibrated.graph, layer.node)->in[0]].name,
                        .macs = layer.cost.macs,
                        .channels = layer.channels,
                        .dead_weights = layer.dead_channels};
@@ -346,7 +290,6 @@ Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& wh
     effect.only_weights = output.of(variants.weights_only({layer.node}));
     if (!short_form) effect.all_but = output.of(int8_graph(calibrated, whole, rewrite, {layer.node}));
     result.layers.push_back(std::move(effect));
-    progress.update(static_cast<std::int64_t>(result.layers.size()));
   }
   if (!short_form) {
     result.activations = ActivationWatch(calibrated, whole.report, rewrite).run(images, limit, threads);
@@ -354,121 +297,8 @@ Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& wh
         layer_noises(calibrated.graph, optimize(whole.graph), images, limit, threads);
     for (LayerEffect& layer : result.layers) add_layer_noise(calibrated.graph, noises, layer);
   }
-  rank(calibrated.graph, result, options);
+  rank(result.layers);
   return result;
 }
 
-Json to_json(const Explanation& e) {
-  Json json{{"images", e.images},
-            {"all", noise_json(e.all)},
-            {"weights_only", noise_json(e.weights_only)},
-            {"activations_only", noise_json(e.activations_only)},
-            {"culprits", Json::array()},
-            {"layers", Json::array()},
-            {"activations", Json::array()}};
-  for (const Culprit& c : e.culprits)
-    json["culprits"].push_back({{"node", c.node}, {"share", c.share}, {"why", c.why}, {"remedy", c.remedy}});
-  for (const LayerEffect& l : e.layers) {
-    Json entry{{"node", l.node},
-               {"operator", l.op},
-               {"macs", l.macs},
-               {"channels", l.channels},
-               {"channels_with_zero_weights", l.dead_weights},
-               {"share", l.share},
-               {"only_this", noise_json(l.only)},
-               {"only_its_weights", noise_json(l.only_weights)}};
-    if (l.all_but.signal > 0) entry["all_but_this"] = noise_json(l.all_but);
-    if (l.isolated) entry["isolated"] = noise_json(*l.isolated);
-    if (l.accumulated) entry["accumulated"] = noise_json(*l.accumulated);
-    json["layers"].push_back(std::move(entry));
-  }
-  for (const ActivationEffect& a : e.activations) {
-    json["activations"].push_back({{"tensor", a.name},
-                                   {"seen", {a.seen.lo, a.seen.hi}},
-                                   {"range", {a.range.lo, a.range.hi}},
-                                   {"values", a.values},
-                                   {"below", a.below},
-                                   {"above", a.above},
-                                   {"clipping_share", a.clipping_share()},
-                                   {"channels", a.channels},
-                                   {"dead_channels", a.dead},
-                                   {"exploding_channels", a.exploding},
-                                   {"widest_image", a.widest_image},
-                                   {"widest_over_median", a.widest_over_median}});
-  }
-  return json;
-}
-
-Json ranges_json(const Ranges& ranges) {
-  Json list = Json::array();
-  for (const auto& [name, range] : ranges) {
-    if (range.range.lo == range.range.hi) continue;
-    Json entry{{"tensor", name},
-               {"seen", {range.seen.lo, range.seen.hi}},
-               {"range", {range.range.lo, range.range.hi}},
-               {"history", Json::array()}};
-    for (const RangeAfter& after : range.history)
-      entry["history"].push_back(
-          {{"images", after.images}, {"low", after.range.lo}, {"high", after.range.hi}});
-    list.push_back(std::move(entry));
-  }
-  return list;
-}
-
-std::string culprits_text(const Explanation& e, std::size_t most) {
-  std::string text = fmt::format(
-      "signal to noise of the output over {} images: {} dB; with weights alone in int8 {} dB, with "
-      "activations alone "
-      "{} dB\n",
-      e.images, db_text(e.all), db_text(e.weights_only), db_text(e.activations_only));
-  if (e.culprits.empty()) return text + "no layer stands out\n";
-  for (std::size_t i = 0; i < std::min(most, e.culprits.size()); ++i) {
-    const Culprit& c = e.culprits[i];
-    text += fmt::format("{:3.0f} % of the noise of layers: '{}': {} ({})\n", 100 * c.share, c.node, c.why,
-                        c.remedy);
-  }
-  return text;
-}
-
-std::string explanation_text(const Explanation& e) {
-  Table layers({{"layer", Align::left, 40},
-                {"operator", Align::left},
-                {"share"},
-                {"only this"},
-                {"its weights"},
-                {"all but this"},
-                {"alone"},
-                {"cosine"},
-                {"accumulated"}});
-  for (const LayerEffect& l : e.layers) {
-    layers.add({l.node, l.op, fmt::format("{:.1f} %", 100 * l.share), db_text(l.only),
-                db_text(l.only_weights), db_text(l.all_but), l.isolated ? db_text(*l.isolated) : "",
-                l.isolated ? fmt::format("{:.5f}", l.isolated->cosine()) : "",
-                l.accumulated ? db_text(*l.accumulated) : ""});
-  }
-  Table activations({{"activation", Align::left, 40},
-                     {"range", Align::left},
-                     {"saturated"},
-                     {"clipping"},
-                     {"dead"},
-                     {"exploding"},
-                     {"over median"},
-                     {"widest image", Align::left, 40}});
-  for (const ActivationEffect& a : e.activations) {
-    activations.add({a.name, fmt::format("{:.4g} to {:.4g}", a.range.lo, a.range.hi),
-                     std::to_string(a.below + a.above), fmt::format("{:.0f} %", 100 * a.clipping_share()),
-                     std::to_string(a.dead), std::to_string(a.exploding),
-                     fmt::format("{:.1f} times", a.widest_over_median), a.widest_image});
-  }
-  return culprits_text(e, e.culprits.size()) +
-         "\nsignal to noise in dB: of the network's output with only this layer in int8, only its weights, "
-         "all but this "
-         "layer;\nof what the layer makes, alone (fed with float values) and accumulated (all of int8)\n\n" +
-         layers.text() +
-         "\nsaturated: values outside the range; clipping: share of the squared error that they make;\ndead "
-         "and exploding: channels; widest image: that holds the largest value, and how far it is over the "
-         "median image's\n\n" +
-         activations.text();
-}
-
-}  // namespace eke::cli
+}  // namespace eke

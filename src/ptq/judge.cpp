@@ -1,10 +1,11 @@
-#include "cli/judge.h"
+#include "ptq/judge.h"
 
 #include <algorithm>
 
-#include "cli/inputs.h"
+#include "data/rows.h"
+#include "runtime/session.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 int largest(const std::vector<float>& output) { return top_k(output, 1).at(0); }
@@ -19,8 +20,8 @@ CalibrationParts hold_back(const Dataset& images, bool judged) {
 }
 
 HeldBack held_back_images(const Dataset& data, const Preprocess& preprocess, const Threads& threads,
-                          bool labelled, int class_offset) {
-  HeldBack held{{data, preprocess, threads}, {}};
+                          bool labelled, int class_offset, OnProgress progress) {
+  HeldBack held{{data, preprocess, threads, std::move(progress)}, {}};
   if (labelled && data.has_labels()) {
     for (const Sample& sample : data.samples()) held.labels.push_back(sample.label + class_offset);
   }
@@ -60,4 +61,4 @@ void Judge::run(const Graph& graph, Floats floats,
                           });
 }
 
-}  // namespace eke::cli
+}  // namespace eke

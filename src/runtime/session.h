@@ -8,17 +8,9 @@
 #include <vector>
 
 #include "base/threads.h"
-#include "cli/options.h"
 #include "runtime/plan.h"
 
-namespace eke::cli {
-
-struct Model {
-  std::string path;
-  Graph graph;
-  std::int64_t file_bytes = 0;
-};
-Model load_model(const std::string& path);
+namespace eke {
 
 class Session {
  public:
@@ -66,4 +58,4 @@ void check_has_elements(const Shape& input);
 // A batch for timing: pseudo-random, the same on every machine; floats in [-1, 1], integers over their range.
 Tensor random_tensor(const Type& type, std::uint32_t seed);
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,14 +1,12 @@
-#include "cli/session.h"
+#include "runtime/session.h"
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
-#include "onnx/onnx.h"
 #include "runtime/compile.h"
 #include "tensor/values.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
@@ -33,14 +31,6 @@ std::vector<float> floats_of(const TensorView& view, Layout layout) {
 }
 
 }  // namespace
-
-Model load_model(const std::string& path) {
-  Model model{path, load_onnx(path), 0};
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  if (!error) model.file_bytes = static_cast<std::int64_t>(bytes);
-  return model;
-}
 
 Tensor random_tensor(const Type& type, std::uint32_t seed) {
   Tensor tensor(type);
@@ -128,4 +118,4 @@ std::vector<float> Session::output_row(std::size_t index, std::int64_t row) cons
   return values;
 }
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,21 +1,20 @@
-#include "cli/calibration_images.h"
+#include "ptq/calibration_images.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/hash.h"
-#include "cli/progress.h"
+#include "runtime/session.h"
 #include "tensor/values.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of decoded images in memory
 }
 
 CalibrationImages::CalibrationImages(const Dataset& data, const Preprocess& preprocess,
-                                     const Threads& threads)
-    : threads_(threads), rows_(data, preprocess, threads) {}
+                                     const Threads& threads, OnProgress progress)
+    : threads_(threads), progress_(std::move(progress)), rows_(data, preprocess, threads) {}
 
 // Leaves the images from `begin` to at least `end` in values_: more of them, as long as memory allows.
 void CalibrationImages::read(std::int64_t begin, std::int64_t end, std::int64_t row_size) {
@@ -55,13 +54,12 @@ void CalibrationImages::note_duplicates(std::int64_t begin, std::span<const floa
 }
 
 void CalibrationImages::each_batch(std::int64_t batch, std::int64_t row_size, std::int64_t limit,
-                                   const std::string& label, const Take& take) {
+                                   std::string_view what, const Take& take) {
   const std::int64_t count = limit > 0 ? std::min(limit, rows_.count()) : rows_.count();
   // Enough images at a time to keep all threads decoding, in whole batches.
   const std::int64_t chunk =
       (std::max<std::int64_t>(batch, 4 * threads_.count()) + batch - 1) / batch * batch;
-  std::optional<Progress> progress;
-  if (!label.empty()) progress.emplace(label, count);
+  tell(what, 0, count);
   for (std::int64_t begin = 0; begin < count; begin += chunk) {
     const std::int64_t end = std::min(begin + chunk, count);
     read(begin, end, row_size);
@@ -72,17 +70,16 @@ void CalibrationImages::each_batch(std::int64_t batch, std::int64_t row_size, st
       take(values_.values<float>().subspan(static_cast<std::size_t>((at - first_) * row_size),
                                            static_cast<std::size_t>(images * row_size)),
            names);
-      if (progress) progress->update(at + images);
-      throw_if_interrupted();
+      tell(what, at + images, count);
     }
   }
 }
 
-void CalibrationImages::feed(Calibration& calibration, std::int64_t limit, const std::string& label) {
+void CalibrationImages::feed(Calibration& calibration, std::int64_t limit, std::string_view what) {
   const Type& type = calibration.input_types().at(0);
   check_has_elements(type.shape);
   Tensor input(type);
-  each_batch(calibration.batch(), type.shape.count() / calibration.batch(), limit, label,
+  each_batch(calibration.batch(), type.shape.count() / calibration.batch(), limit, what,
              [&](std::span<const float> values, std::span<const std::string> names) {
                assign(input, values);
                const TensorView view = input.view();
@@ -90,4 +87,4 @@ void CalibrationImages::feed(Calibration& calibration, std::int64_t limit, const
              });
 }
 
-}  // namespace eke::cli
+}  // namespace eke

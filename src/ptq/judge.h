@@ -5,11 +5,11 @@
 #include <optional>
 #include <vector>
 
-#include "cli/calibration_images.h"
 #include "data/metrics.h"
+#include "ptq/calibration_images.h"
 #include "runtime/plan.h"
 
-namespace eke::cli {
+namespace eke {
 
 // A quarter of the calibration images is held back where steps are to be judged by them.
 struct CalibrationParts {
@@ -26,7 +26,7 @@ struct HeldBack {
 };
 
 HeldBack held_back_images(const Dataset& data, const Preprocess& preprocess, const Threads& threads,
-                          bool labelled, int class_offset);
+                          bool labelled, int class_offset, OnProgress progress = {});
 
 // Image by image.
 struct Judged {
@@ -53,4 +53,4 @@ class Judge {
   std::vector<bool> right_;
 };
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -2,10 +2,11 @@
 // least while the others stand: what a calibrator finds best for a tensor alone cuts or rounds what the network needs.
 #pragma once
 
-#include "cli/calibration_images.h"
-#include "cli/quantization_options.h"
+#include "ptq/calibrated_graph.h"
+#include "ptq/calibration_images.h"
+#include "ptq/options.h"
 
-namespace eke::cli {
+namespace eke {
 
 struct TunedRanges {
   CalibratedGraph calibrated;
@@ -19,4 +20,4 @@ TunedRanges tune_ranges(const CalibratedGraph& calibrated, const Quantized& quan
                         const QuantizationOptions& options, CalibrationImages& images, std::int64_t limit,
                         const Threads& threads);
 
-}  // namespace eke::cli
+}  // namespace eke
