@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "api/preprocess_for.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "data/split.h"
@@ -11,28 +12,10 @@
 #include "learn/run_lock.h"
 #include "learn/transfer.h"
 #include "onnx/onnx.h"
+#include "ptq/saved_form.h"
 
 namespace eke {
 namespace {
-
-Preprocess preprocess_for(const Graph& graph, const TrainOptions& options) {
-  const auto stored = graph.metadata.find(std::string(kPreprocessKey));
-  Preprocess how;
-  check(stored != graph.metadata.end() || !options.normalization.empty(),
-        "the model does not say how an image becomes its input: set TrainOptions::normalization");
-  if (stored != graph.metadata.end()) how = preprocess_from_json(stored->second);
-  const Shape& shape = graph[graph.inputs.at(0)].type.shape;
-  if (stored == graph.metadata.end() && shape.rank() == 4) {
-    how.height = static_cast<int>(shape[2]);
-    how.width = static_cast<int>(shape[3]);
-    if (shape[1] == 1) how.order = ChannelOrder::grey;
-  }
-  if (!options.normalization.empty()) apply_normalization(how, options.normalization);
-  if (options.width > 0) how.width = options.width;
-  if (options.height > 0) how.height = options.height;
-  verify(how);
-  return how;
-}
 
 Floats floats_of(const TrainOptions& options) {
   check(options.precision == "f32" || options.precision == "bf16",
@@ -137,7 +120,8 @@ Dataset open_classes(const TrainOptions& options, const Graph& graph) {
 TrainReport train(const std::string& model, const TrainOptions& options) {
   check(!options.output.empty(), "TrainOptions::output names no file");
   Graph graph = load_onnx(model);
-  const Preprocess how = preprocess_for(graph, options);
+  const Preprocess how =
+      preprocess_for(graph, options.normalization, options.width, options.height, "TrainOptions");
   graph = opened_for(std::move(graph), how);
   const RunLock lock(options.output + ".lock");
   const Threads threads(options.threads);
@@ -154,8 +138,7 @@ TrainReport train(const std::string& model, const TrainOptions& options) {
   const Work work{options, threads, train, held_out ? &*held_out : nullptr, report};
   graph = options.quantized ? train_int8(graph, work) : train_float(std::move(graph), work);
   if (!report.finished) return report;
-  graph.metadata[std::string(kPreprocessKey)] = preprocess_to_json(how);
-  graph.metadata[std::string(kLabelsKey)] = labels_to_json(data.classes());
+  store_preprocess(graph, how, data.classes());
   save_onnx(graph, options.output);
   return report;
 }

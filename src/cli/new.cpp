@@ -11,6 +11,7 @@
 #include "cli/provenance.h"
 #include "cli/table.h"
 #include "onnx/onnx.h"
+#include "ptq/saved_form.h"
 #include "zoo/zoo.h"
 
 namespace eke::cli {

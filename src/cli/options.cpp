@@ -242,9 +242,4 @@ std::vector<std::string> resolve_labels(const PreprocessOptions& options, const 
   return labels;
 }
 
-void store_preprocess(Graph& graph, const Preprocess& preprocess, const std::vector<std::string>& labels) {
-  graph.metadata[std::string(kPreprocessKey)] = preprocess_to_json(preprocess);
-  if (!labels.empty()) graph.metadata[std::string(kLabelsKey)] = labels_to_json(labels);
-}
-
 }  // namespace eke::cli

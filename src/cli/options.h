@@ -49,7 +49,4 @@ bool any_given(const PreprocessOptions& options);
 // are none.
 std::vector<std::string> resolve_labels(const PreprocessOptions& options, const Graph& graph);
 
-// Stores both in the metadata, where later commands find them.
-void store_preprocess(Graph& graph, const Preprocess& preprocess, const std::vector<std::string>& labels);
-
 }  // namespace eke::cli

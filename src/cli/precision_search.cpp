@@ -338,7 +338,7 @@ Json SearchJournal::get(const std::vector<std::string>& path, const std::functio
   return value;
 }
 
-Mixtures::Mixtures(const CalibratedGraph& calibrated, QuantizeOptions options, const Quantized& eight,
+Mixtures::Mixtures(const CalibratedGraph& calibrated, RewriteOptions options, const Quantized& eight,
                    const QuantizedWeightsByNode& four)
     : calibrated_(calibrated),
       options_(std::move(options)),
@@ -347,7 +347,7 @@ Mixtures::Mixtures(const CalibratedGraph& calibrated, QuantizeOptions options, c
       four_(four) {}
 
 Graph Mixtures::made(const Assignment& assigned) const {
-  QuantizeOptions options = options_;
+  RewriteOptions options = options_;
   QuantizedWeightsByNode weights;
   std::vector<std::string> in_float;
   for (std::size_t l = 0; l < layers_.size(); ++l) {

@@ -84,7 +84,7 @@ struct SearchOptions {
 class Mixtures {
  public:
   // `four` is empty where 4 bits are no choice.
-  Mixtures(const CalibratedGraph& calibrated, QuantizeOptions options, const Quantized& eight,
+  Mixtures(const CalibratedGraph& calibrated, RewriteOptions options, const Quantized& eight,
            const QuantizedWeightsByNode& four);
 
   const std::vector<QuantizedLayer>& layers() const noexcept { return layers_; }
@@ -95,7 +95,7 @@ class Mixtures {
 
  private:
   const CalibratedGraph& calibrated_;
-  QuantizeOptions options_;
+  RewriteOptions options_;
   std::vector<QuantizedLayer> layers_;
   const QuantizedWeightsByNode &eight_, &four_;
 };

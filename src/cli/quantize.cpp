@@ -17,12 +17,12 @@
 #include "cli/provenance.h"
 #include "cli/quantization_options.h"
 #include "cli/quantize_report.h"
-#include "cli/saved_model.h"
 #include "cli/timing.h"
 #include "data/split.h"
 #include "onnx/onnx.h"
 #include "passes/passes.h"
 #include "ptq/calibration_images.h"
+#include "ptq/saved_form.h"
 #include "quant/calibrate.h"
 #include "quant/keep.h"
 #include "quant/rewrite.h"
@@ -104,7 +104,7 @@ std::string what_drops_too_much(const QuantizeCommand& options, const QuantizeRe
 }
 
 int quantize(const QuantizeCommand& options) {
-  check_output(options.model, options.output);
+  check_output(options.model, options.output, "--output");
   check_quantization(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);

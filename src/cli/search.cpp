@@ -14,10 +14,10 @@
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/quantization_options.h"
-#include "cli/saved_model.h"
 #include "cli/tuned.h"
 #include "cli/walk_report.h"
 #include "onnx/onnx.h"
+#include "ptq/saved_form.h"
 
 namespace eke::cli {
 
@@ -103,7 +103,7 @@ std::string verdict_text(const Options& options, const SearchResult& result, con
 }
 
 int search(const Options& options) {
-  check_output(options.model, options.output);
+  check_output(options.model, options.output, "--output");
   check_quantization(options.quantization);  // wrong flags first
   const Model model = load_model(options.model);
   const Preprocess preprocess = resolve_preprocess(options.preprocess, model.graph);

@@ -26,6 +26,7 @@
 #include "learn/run_lock.h"
 #include "learn/transfer.h"
 #include "onnx/onnx.h"
+#include "ptq/saved_form.h"
 
 namespace eke::cli {
 

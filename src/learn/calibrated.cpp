@@ -20,7 +20,7 @@ void observe(Calibration& calibration, const FittedImages& images, std::size_t i
   calibration.observe({&view, 1}, {&name, 1});
 }
 
-Ranges observed(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+Ranges observed(const Graph& bound, const FittedImages& images, const RewriteOptions& options,
                 const CalibratorOptions& calibrator, const Threads& threads) {
   Calibration calibration(bound, options, calibrator, threads);
   Tensor input(calibration.input_types().at(0));
@@ -31,15 +31,14 @@ Ranges observed(const Graph& bound, const FittedImages& images, const QuantizeOp
 
 }  // namespace
 
-Ranges ranges_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+Ranges ranges_on(const Graph& bound, const FittedImages& images, const RewriteOptions& options,
                  Calibrator method, const Threads& threads) {
   return observed(bound, images, options, {.method = method, .scheme = options.activations}, threads);
 }
 
-Graph equalized_on(const Graph& bound, const FittedImages& images, const QuantizeOptions& options,
+Graph equalized_on(const Graph& bound, const FittedImages& images, const RewriteOptions& options,
                    const Threads& threads) {
-  const Ranges seen =
-      observed(bound, images, options, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+  const Ranges seen = observed(bound, images, options, kEqualizationStatistics, threads);
   return equalize(bound, seen, options).graph;
 }
 

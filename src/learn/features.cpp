@@ -38,7 +38,7 @@ FeatureSet parse(std::string_view bytes, std::uint64_t key) {
 
 Graph quantized_backbone(const Graph& backbone, const FittedImages& images, const Threads& threads) {
   const Graph bound = bound_to(backbone, images.preprocess(), 1);
-  QuantizeOptions options;
+  RewriteOptions options;
   options.float_outputs = true;
   return quantize(bound, ranges_on(bound, images, options, Calibrator::mse, threads), options).graph;
 }

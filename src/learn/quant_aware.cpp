@@ -34,7 +34,7 @@ class Trainer {
       if (id != kNoValue && trained.constant(id) != nullptr)
         network[find_value(network, parameter.name)].constant = trained[id].constant;
     }
-    QuantizeOptions options = quantize_;
+    RewriteOptions options = quantize_;
     options.correct_biases = false;  // the biases were corrected before training, and have learned since
     options.learned = learned_scales(trained, fake_.scales);
     return opened_for(quantize(network, ranges_, options).graph, how_);
@@ -85,7 +85,7 @@ class Trainer {
   const Preprocess& how_;
   const QuantAwareOptions& options_;
   Graph network_;  // folded, for one image
-  QuantizeOptions quantize_;
+  RewriteOptions quantize_;
   Ranges ranges_;
   FakeQuantized fake_;
 };

@@ -20,8 +20,8 @@ inline constexpr double kQuantAwareSgdRate = 2e-4, kQuantAwareAdamRate = 5e-5;
 inline constexpr float kQuantAwareClip = 1;
 
 struct QuantAwareOptions {
-  FineTuneOptions tuning = {};    // all parameters and scales learn, with frozen statistics
-  QuantizeOptions quantize = {};  // and what the arithmetic requires
+  FineTuneOptions tuning = {};   // all parameters and scales learn, with frozen statistics
+  RewriteOptions quantize = {};  // and what the arithmetic requires
   Calibrator calibrator = Calibrator::mse;
   bool equalize = false;  // channels, before it begins (quant/equalize.h)
   Arithmetic arithmetic = {};

@@ -251,7 +251,7 @@ struct BlockData {
 
 class Reconstructor {
  public:
-  Reconstructor(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options, Quantized start,
+  Reconstructor(const Graph& graph, const Ranges& ranges, const RewriteOptions& options, Quantized start,
                 const ForEachBatch& for_each, const ReconstructOptions& reconstruct, const Threads& threads)
       : graph_(graph),
         ranges_(ranges),
@@ -497,7 +497,7 @@ class Reconstructor {
 
   const Graph& graph_;
   const Ranges& ranges_;
-  const QuantizeOptions& options_;
+  const RewriteOptions& options_;
   const ForEachBatch& for_each_;
   const ReconstructOptions& reconstruct_;
   const Threads& threads_;
@@ -507,7 +507,7 @@ class Reconstructor {
 
 }  // namespace
 
-Reconstructed reconstruct_blocks(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Reconstructed reconstruct_blocks(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                                  Quantized start, const ForEachBatch& for_each,
                                  const ReconstructOptions& reconstruct, const Threads& threads) {
   return Reconstructor(graph, ranges, options, std::move(start), for_each, reconstruct, threads).run();

@@ -40,7 +40,7 @@ struct Reconstructed {
 // `graph`, `ranges` and `options` as for quantize(), which made `start`: plainly, or by learn_rounding(). A block that
 // gains nothing on the images stays as it is, and so do layers that learn_rounding() leaves alone. The result depends on the
 // images alone, not on the threads.
-Reconstructed reconstruct_blocks(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Reconstructed reconstruct_blocks(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                                  Quantized start, const ForEachBatch& for_each,
                                  const ReconstructOptions& reconstruct, const Threads& threads);
 

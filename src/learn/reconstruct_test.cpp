@@ -12,8 +12,8 @@
 namespace eke {
 namespace {
 
-QuantizeOptions four_bits() {
-  QuantizeOptions options;
+RewriteOptions four_bits() {
+  RewriteOptions options;
   options.weights.range = WeightRange::mse;
   options.weights.bits = 4;
   return options;

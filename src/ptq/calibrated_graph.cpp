@@ -8,10 +8,10 @@ CalibratedGraph calibrate_on(const Graph& graph, CalibrationImages& images, cons
                              const QuantizationOptions& options) {
   CalibratedGraph result{.graph = graph, .before = graph, .ranges = {}, .equalized = {}, .divided_by = {}};
   // The means that biases are corrected by are what equalization goes by, too; whether they are used is decided later.
-  QuantizeOptions rewrite = rewrite_options(options, graph);
+  RewriteOptions rewrite = rewrite_options(options, graph);
   rewrite.correct_biases = true;
   if (options.equalize == "on") {
-    Calibration statistics(graph, rewrite, {.method = Calibrator::min_max, .clip_histograms = true}, threads);
+    Calibration statistics(graph, rewrite, kEqualizationStatistics, threads);
     images.feed(statistics, 0, "measuring channels");
     Equalized equalized = equalize(graph, statistics.ranges(), rewrite);
     result.graph = std::move(equalized.graph);
@@ -55,7 +55,7 @@ std::function<void(std::size_t, std::size_t)> told_as(std::string_view what,
 Quantized quantize_calibrated(const CalibratedGraph& calibrated, CalibrationImages& images,
                               const Threads& threads, const QuantizationOptions& options,
                               std::vector<LearnedLayer>& learned) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  const RewriteOptions rewrite = rewrite_options(options, calibrated.graph);
   if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
   const LearnOptions learn{.images = images.count(),
                            .wanted = &calibrated.before,
@@ -70,7 +70,7 @@ Quantized quantize_calibrated(const CalibratedGraph& calibrated, CalibrationImag
 Reconstructed reconstruct_calibrated(const CalibratedGraph& calibrated, Quantized start,
                                      CalibrationImages& images, const Threads& threads,
                                      const QuantizationOptions& options) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  const RewriteOptions rewrite = rewrite_options(options, calibrated.graph);
   const ReconstructOptions reconstruct{.wanted = &calibrated.before,
                                        .divided_by = calibrated.divided_by,
                                        .progress = told_as("reconstructing blocks", images)};

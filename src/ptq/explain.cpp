@@ -135,7 +135,7 @@ std::vector<std::string> other_layers(const std::vector<QuantizedLayer>& layers,
   return names;
 }
 
-Graph int8_graph(const CalibratedGraph& calibrated, const Quantized& whole, QuantizeOptions options,
+Graph int8_graph(const CalibratedGraph& calibrated, const Quantized& whole, RewriteOptions options,
                  const std::vector<std::string>& keep) {
   for (const std::string& name : as_patterns(keep)) options.keep.push_back(name);
   return optimize(quantize(calibrated.graph, calibrated.ranges, options, whole.weights).graph);
@@ -143,8 +143,7 @@ Graph int8_graph(const CalibratedGraph& calibrated, const Quantized& whole, Quan
 
 class ActivationWatch {
  public:
-  ActivationWatch(const CalibratedGraph& calibrated, const QuantReport& report,
-                  const QuantizeOptions& options)
+  ActivationWatch(const CalibratedGraph& calibrated, const QuantReport& report, const RewriteOptions& options)
       : calibrated_(calibrated) {
     for (const QuantizedTensor& tensor : report.tensors) {
       effects_.push_back({.name = tensor.name, .seen = tensor.seen, .range = tensor.range});
@@ -269,7 +268,7 @@ std::vector<LayerNoise> layer_noises(const Graph& graph, const Graph& quantized,
 Explanation explain_model(const CalibratedGraph& calibrated, const Quantized& whole,
                           const QuantizationOptions& options, CalibrationImages& images, std::int64_t limit,
                           bool short_form, const Threads& threads) {
-  const QuantizeOptions rewrite = rewrite_options(options, calibrated.graph);
+  const RewriteOptions rewrite = rewrite_options(options, calibrated.graph);
   const std::vector<QuantizedLayer>& layers = whole.report.layers;
   const Variants variants(calibrated.graph, whole.graph);
   const auto runs = static_cast<std::int64_t>(4 + layers.size() * (short_form ? 2 : 3));

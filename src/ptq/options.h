@@ -23,8 +23,12 @@ struct QuantizationOptions {
   bool every_range = false;  // calibrates also what a rewrite needs that leaves layers in float
 };
 
+// Throws where a value is none of those that the command's --help lists, or two of them do not go together; names the
+// field and what it may be.
+void verify(const QuantizationOptions& options);
+
 // With what the engine requires of `graph`, which is the float one, all types known.
-QuantizeOptions rewrite_options(const QuantizationOptions& options, const Graph& graph);
+RewriteOptions rewrite_options(const QuantizationOptions& options, const Graph& graph);
 
 // Patterns that match these names and no others, as far as names can say.
 std::vector<std::string> as_patterns(std::vector<std::string> names);

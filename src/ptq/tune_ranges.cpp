@@ -106,7 +106,7 @@ class Tuner {
   }
 
   TunedRanges result_;
-  QuantizeOptions rewrite_;
+  RewriteOptions rewrite_;
   CalibrationImages& images_;
   std::int64_t limit_;
   const Threads& threads_;

@@ -87,7 +87,7 @@ class Walker {
                         [bits = bits_of_small_layers()](auto& s) { s.layer_bits = bits; });
     if (!wanted.keep_biases) left.emplace_back("bias correction", [](auto& s) { s.keep_biases = false; });
     if (wanted.equalize == "auto") left.emplace_back("equalization", [](auto& s) { s.equalize = "on"; });
-    const QuantizeOptions rewrite = rewrite_options(wanted, graph_);
+    const RewriteOptions rewrite = rewrite_options(wanted, graph_);
     const Ranges& seen = kept_.calibrated->ranges;
     if (!absorb_biases(graph_, seen, rewrite).layers.empty())
       left.emplace_back("bias absorption", [](auto& s) { s.absorb_biases = true; });
@@ -216,7 +216,7 @@ class Walker {
     plain.absorb_biases = plain.split_channels = false;
     plain.equalize = "off";
     const Ranges& seen = calibrated(plain)->ranges;
-    const QuantizeOptions rewrite = rewrite_options(settings, graph_);
+    const RewriteOptions rewrite = rewrite_options(settings, graph_);
     Graph graph = settings.absorb_biases ? absorb_biases(graph_, seen, rewrite).graph : graph_;
     return settings.split_channels ? split_channels(graph, seen, rewrite).graph : graph;
   }
@@ -295,6 +295,7 @@ std::optional<PairedComparison> Walk::drop() const {
 
 Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const WalkOptions& options,
           const Threads& threads) {
+  verify(options.quantization);
   return Walker(graph, images, held, options, threads).run();
 }
 

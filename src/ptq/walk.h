@@ -59,7 +59,9 @@ double error_left(const std::vector<T>& learned) {
   return median(std::move(left));
 }
 
-// `held` is null where nothing is to be judged: then the settings are those of the effort, as they are.
+// `held` is null where nothing is to be judged: then the settings are those of the effort, as they are. `graph` is the
+// portable one, all types known. Throws as verify() of the options does, as Calibration does, and what the progress of
+// the images throws.
 Walk walk(const Graph& graph, CalibrationImages& images, HeldBack* held, const WalkOptions& options,
           const Threads& threads);
 

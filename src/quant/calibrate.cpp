@@ -27,7 +27,7 @@ Plan observing_plan(const Graph& graph, std::vector<std::string> names) {
 
 }  // namespace
 
-std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, const QuantizeOptions& quantize,
+std::vector<Calibration::Watched> Calibration::watch_list(const Graph& graph, const RewriteOptions& quantize,
                                                           const CalibratorOptions& calibrator) {
   const std::vector<std::string> ranges = ranges_needed(graph, quantize),
                                  means = means_wanted(graph, quantize);
@@ -68,7 +68,7 @@ std::vector<std::string> Calibration::made_by_nodes(const std::vector<Watched>& 
   return names;
 }
 
-Calibration::Calibration(const Graph& graph, const QuantizeOptions& quantize,
+Calibration::Calibration(const Graph& graph, const RewriteOptions& quantize,
                          const CalibratorOptions& calibrator, const Threads& threads)
     : calibrator_(calibrator),
       threads_(threads),

@@ -23,7 +23,7 @@ class Calibration {
  public:
   // `graph` is the one that will be quantized, all types known. `threads` must outlive this. Throws as
   // ranges_needed() and compile() do.
-  Calibration(const Graph& graph, const QuantizeOptions& quantize, const CalibratorOptions& calibrator,
+  Calibration(const Graph& graph, const RewriteOptions& quantize, const CalibratorOptions& calibrator,
               const Threads& threads);
 
   // Images in one run: the leading extent of the first input.
@@ -51,7 +51,7 @@ class Calibration {
     ChannelHistogram histogram;
     std::vector<RangeAfter> history;
   };
-  static std::vector<Watched> watch_list(const Graph& graph, const QuantizeOptions& quantize,
+  static std::vector<Watched> watch_list(const Graph& graph, const RewriteOptions& quantize,
                                          const CalibratorOptions& calibrator);
   static std::vector<std::string> made_by_nodes(const std::vector<Watched>& watched);
   void watch(Watched& watched, const TensorView& view, Layout layout, std::int64_t images);

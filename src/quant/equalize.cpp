@@ -56,7 +56,7 @@ bool is_zero_clip(const Graph& graph, const Node& node, double& bound) {
 
 class Links {
  public:
-  Links(const Graph& graph, const Ranges& seen, const QuantizeOptions& options)
+  Links(const Graph& graph, const Ranges& seen, const RewriteOptions& options)
       : graph_(graph),
         seen_(seen),
         placement_(place(graph, options)),
@@ -253,7 +253,7 @@ Cut cut_channel(std::span<const std::uint32_t> counts, double bound, double scal
 class Equalizer {
  public:
   // `seen` must outlive the Equalizer.
-  Equalizer(const Graph& graph, const Ranges& seen, const QuantizeOptions& options)
+  Equalizer(const Graph& graph, const Ranges& seen, const RewriteOptions& options)
       : graph_(graph),
         now_(seen),
         options_(options),
@@ -552,7 +552,7 @@ class Equalizer {
 
   Graph graph_;
   Ranges now_;
-  const QuantizeOptions& options_;
+  const RewriteOptions& options_;
   std::vector<Link> links_;
   std::vector<Applied> applied_;
   std::vector<std::vector<double>> importance_;  // per value
@@ -576,7 +576,7 @@ std::vector<std::string> clipped_values(const Graph& graph) {
   return names;
 }
 
-Equalized equalize(const Graph& graph, const Ranges& seen, const QuantizeOptions& options) {
+Equalized equalize(const Graph& graph, const Ranges& seen, const RewriteOptions& options) {
   return Equalizer(graph, seen, options).run();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "quant/calibrator.h"
 #include "quant/rewrite.h"
 
 namespace eke {
@@ -34,6 +35,10 @@ struct Equalized {
 // channels that reach the bound.
 std::vector<std::string> clipped_values(const Graph& graph);
 
+// How Calibration measures what equalize() goes by.
+inline constexpr CalibratorOptions kEqualizationStatistics{.method = Calibrator::min_max,
+                                                           .clip_histograms = true};
+
 // Layers are convolutions and matrix products with constant weights that are quantized under `options`; between
 // them may stand what commutes with a positive scale a channel: Relu, PRelu, LeakyRelu, pooling, the addition of
 // two such values, and a Clip between 0 and a bound. A channel that comes near that bound in `seen` keeps its
@@ -41,9 +46,9 @@ std::vector<std::string> clipped_values(const Graph& graph);
 // keep within the margin; except where the histogram of a clipped value tells that to cut a channel at another
 // place costs less than rounding it does.
 //
-// `seen` holds the channel statistics of what layers read (as Calibration measures them). Of many candidate scales
+// `seen` holds the channel statistics of what layers read (as Calibration measures them under kEqualizationStatistics). Of many candidate scales
 // those are taken under which the noise of rounded activations and weights, as it arrives in the sums of the
 // reading layers and weighs there for the network's output, is least. What nothing improves stays as it is. Pure.
-Equalized equalize(const Graph& graph, const Ranges& seen, const QuantizeOptions& options);
+Equalized equalize(const Graph& graph, const Ranges& seen, const RewriteOptions& options);
 
 }  // namespace eke

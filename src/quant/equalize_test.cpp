@@ -14,17 +14,17 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Ranges calibrated(const Graph& graph, const QuantizeOptions& options, const std::vector<Tensor>& inputs) {
+Ranges calibrated(const Graph& graph, const RewriteOptions& options, const std::vector<Tensor>& inputs) {
   return calibrated(graph, options, {.method = Calibrator::min_max, .clip_histograms = true}, inputs);
 }
 
-double int8_sqnr(const Graph& original, const Graph& graph, const QuantizeOptions& options) {
+double int8_sqnr(const Graph& original, const Graph& graph, const RewriteOptions& options) {
   const std::vector<Tensor> calibration = images(graph, 1, 8), test = images(graph, 2, 8);
   const Quantized quantized = quantize(graph, calibrated(graph, options, calibration), options);
   return sqnr(outputs(original, test), outputs(quantized.graph, test));
 }
 
-const QuantizeOptions kPerTensor{.weights = {.per_channel = false}};
+const RewriteOptions kPerTensor{.weights = {.per_channel = false}};
 
 struct Case {
   const char* name;
@@ -91,7 +91,7 @@ TEST(Equalize, LeavesAloneWhatGoesElsewhere) {
   const Graph end = Builder(4, 8).conv(8, 3, 300).relu().done();
   EXPECT_THAT(equalize(end, calibrated(end, kPerTensor, images(end, 1, 2)), kPerTensor).layers, IsEmpty());
   const Graph graph = Builder(4, 8).conv(8, 3, 300).relu().reading(4, 300).done();
-  QuantizeOptions kept = kPerTensor;
+  RewriteOptions kept = kPerTensor;
   kept.keep = {"n2"};
   EXPECT_THAT(equalize(graph, calibrated(graph, kept, images(graph, 1, 2)), kept).layers, IsEmpty());
   EXPECT_THAT(equalize(graph, {}, kPerTensor).layers, IsEmpty());  // nothing is known

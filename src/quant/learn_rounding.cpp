@@ -84,7 +84,7 @@ void gather(const Site& site, const float* image, std::int64_t group, std::int64
 
 class Learner {
  public:
-  Learner(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+  Learner(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
           const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads)
       : graph_(graph),
         ranges_(ranges),
@@ -273,7 +273,7 @@ class Learner {
 
   const Graph& graph_;
   const Ranges& ranges_;
-  const QuantizeOptions& options_;
+  const RewriteOptions& options_;
   const ForEachBatch& for_each_;
   const LearnOptions& learn_;
   const Threads& threads_;
@@ -283,7 +283,7 @@ class Learner {
 
 }  // namespace
 
-Learned learn_rounding(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Learned learn_rounding(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                        const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads) {
   return Learner(graph, ranges, options, for_each, learn, threads).run();
 }

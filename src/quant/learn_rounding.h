@@ -41,7 +41,7 @@ struct Learned {
 // `graph`, `ranges` and `options` as for quantize(). Layers that are no plain 2-D convolutions or matrix products keep
 // their rounding. Memory: the samples of all layers' outputs, and a square of a layer's inputs in float64. The result
 // depends on the images alone, not on the threads.
-Learned learn_rounding(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Learned learn_rounding(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                        const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads);
 
 }  // namespace eke

@@ -10,7 +10,7 @@
 namespace eke {
 namespace {
 
-const QuantizeOptions kPerTensor{.weights = {.per_channel = false}};
+const RewriteOptions kPerTensor{.weights = {.per_channel = false}};
 constexpr int kImages = 16;
 constexpr float kFaint = 50;  // how much smaller than the others the first channel is
 

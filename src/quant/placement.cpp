@@ -141,7 +141,7 @@ std::string obstacle(const Graph& graph, const Node& node) {
 
 class Placer {
  public:
-  Placer(const Graph& graph, const QuantizeOptions& options)
+  Placer(const Graph& graph, const RewriteOptions& options)
       : graph_(graph), options_(options), producers_(producers(graph)), consumers_(consumers(graph)) {
     result_.why_float.resize(graph.nodes.size());
     result_.scale_of.assign(graph.values.size(), kNoValue);
@@ -353,7 +353,7 @@ class Placer {
   }
 
   const Graph& graph_;
-  const QuantizeOptions& options_;
+  const RewriteOptions& options_;
   std::vector<int> producers_;
   std::vector<std::vector<int>> consumers_;
   std::vector<bool> is_output_;
@@ -394,6 +394,6 @@ std::vector<std::size_t> data_inputs(const Graph& graph, const Node& node) {
   return is_arithmetic(node) ? std::vector<std::size_t>{0, 1} : std::vector<std::size_t>{0};
 }
 
-Placement place(const Graph& graph, const QuantizeOptions& options) { return Placer(graph, options).run(); }
+Placement place(const Graph& graph, const RewriteOptions& options) { return Placer(graph, options).run(); }
 
 }  // namespace eke

@@ -15,7 +15,7 @@ namespace eke {
 struct Placement {
   std::vector<std::string> why_float;  // per node; empty: the node is integer
   std::vector<ValueId> scale_of;       // per value: whose range it uses; kNoValue: it is not quantized
-  // Values whose ranges are united where QuantizeOptions::shared_scales tie them, by the one whose range they use.
+  // Values whose ranges are united where RewriteOptions::shared_scales tie them, by the one whose range they use.
   std::map<ValueId, std::vector<ValueId>> united;
 
   bool is_integer(std::size_t node) const { return why_float[node].empty(); }
@@ -29,7 +29,7 @@ struct Placement {
   }
 };
 
-Placement place(const Graph& graph, const QuantizeOptions& options);
+Placement place(const Graph& graph, const RewriteOptions& options);
 
 // How this node, with its attributes and constants, is quantized: QuantRule, made precise.
 QuantRule::Kind rule_of(const Graph& graph, const Node& node);

@@ -23,7 +23,7 @@ struct Way {
 
 class Ways {
  public:
-  Ways(const Graph& graph, const QuantizeOptions& options)
+  Ways(const Graph& graph, const RewriteOptions& options)
       : graph_(graph), placement_(place(graph, options)), readers_(consumers(graph)) {
     for (const Node& node : graph.nodes)
       for (const ValueId id : node.in)
@@ -211,7 +211,7 @@ void add_to_bias(Graph& graph, const Node& node, const std::vector<float>& by, f
 
 }  // namespace
 
-Repaired split_channels(const Graph& graph, const Ranges& seen, const QuantizeOptions& options, double most) {
+Repaired split_channels(const Graph& graph, const Ranges& seen, const RewriteOptions& options, double most) {
   Repaired result{graph, {}};
   const auto passes = [&](const Node& node) {
     if (is_prelu(node)) {
@@ -237,7 +237,7 @@ Repaired split_channels(const Graph& graph, const Ranges& seen, const QuantizeOp
   return result;
 }
 
-Repaired absorb_biases(const Graph& graph, const Ranges& seen, const QuantizeOptions& options) {
+Repaired absorb_biases(const Graph& graph, const Ranges& seen, const RewriteOptions& options) {
   Repaired result{graph, {}};
   const Ways ways(graph, options);
   for (const Way& way : ways.all(is_relu)) {

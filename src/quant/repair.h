@@ -25,12 +25,12 @@ struct Repaired {
 // Channel Splitting"): a channel that reaches further than half of the range, where few do, becomes two of half its size,
 // whose readers have its weights twice; at most `most` of a layer's channels. Between the layers may stand what commutes
 // with a positive scale a channel: Relu, LeakyRelu, PRelu, pooling.
-Repaired split_channels(const Graph& graph, const Ranges& seen, const QuantizeOptions& options,
+Repaired split_channels(const Graph& graph, const Ranges& seen, const RewriteOptions& options,
                         double most = 0.05);
 
 // High-bias absorption (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section
 // 4.1.3, with measured moments): what a channel after a Relu exceeds in all but a few of its values (its mean less three
 // standard deviations) goes from its bias into the biases of the layers that read it. Only where none of them pads.
-Repaired absorb_biases(const Graph& graph, const Ranges& seen, const QuantizeOptions& options);
+Repaired absorb_biases(const Graph& graph, const Ranges& seen, const RewriteOptions& options);
 
 }  // namespace eke

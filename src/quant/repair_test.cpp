@@ -8,7 +8,7 @@
 namespace eke {
 namespace {
 
-const QuantizeOptions kOptions;
+const RewriteOptions kOptions;
 constexpr std::int64_t kChannels = 24;
 
 Ranges ranges_of(const Graph& graph, const std::vector<Tensor>& inputs) {

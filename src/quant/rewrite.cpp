@@ -76,7 +76,7 @@ enum class Emit { linear, fake };
 
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options, Emit emit,
+  Rewriter(const Graph& graph, const Ranges& ranges, const RewriteOptions& options, Emit emit,
            const QuantizedWeightsByNode& given)
       : graph_(graph),
         ranges_(ranges),
@@ -483,7 +483,7 @@ class Rewriter {
 
   const Graph& graph_;
   const Ranges& ranges_;
-  const QuantizeOptions& options_;
+  const RewriteOptions& options_;
   const QuantizedWeightsByNode& given_;
   Emit emit_;
   Placement placement_;
@@ -499,7 +499,7 @@ class Rewriter {
 
 }  // namespace
 
-std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options) {
+std::vector<std::string> ranges_needed(const Graph& graph, const RewriteOptions& options) {
   check_is_float(graph);
   check_weights_are_finite(graph);
   const Placement placement = place(graph, options);
@@ -515,7 +515,7 @@ std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions
   return names;
 }
 
-std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions& options) {
+std::vector<std::string> means_wanted(const Graph& graph, const RewriteOptions& options) {
   std::vector<std::string> names;
   if (!options.correct_biases) return names;
   const Placement placement = place(graph, options);
@@ -529,7 +529,7 @@ std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions&
   return names;
 }
 
-Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Quantized quantize(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                    const QuantizedWeightsByNode& given) {
   check_is_float(graph);
   Rewriter rewriter(graph, ranges, options, Emit::linear, given);
@@ -537,7 +537,7 @@ Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptio
   return {std::move(result), rewriter.take_report(), rewriter.take_weights()};
 }
 
-FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options) {
+FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const RewriteOptions& options) {
   check_is_float(graph);
   const QuantizedWeightsByNode none;
   Rewriter rewriter(graph, ranges, options, Emit::fake, none);

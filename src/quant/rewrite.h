@@ -37,7 +37,7 @@ struct LearnedScales {
   std::map<std::string, std::vector<float>> weights;  // by the float weights: one, or one a channel
 };
 
-struct QuantizeOptions {
+struct RewriteOptions {
   ActivationScheme activations = {};
   // Rounded to 16 bits instead of 8: all activations, or what the nodes make that match (keep.h). There are no kernels for
   // them: layers that read or make them run in float between the roundings. Their range is all that calibration saw.
@@ -74,11 +74,11 @@ using Ranges = std::map<std::string, CalibratedRange>;  // by value name
 
 // The values whose ranges quantize() will ask for, in the order in which they are made. Throws as quantize()
 // does.
-std::vector<std::string> ranges_needed(const Graph& graph, const QuantizeOptions& options);
+std::vector<std::string> ranges_needed(const Graph& graph, const RewriteOptions& options);
 
 // The values whose means correct_biases can use: what convolutions and matrix products with integer weights
 // read.
-std::vector<std::string> means_wanted(const Graph& graph, const QuantizeOptions& options);
+std::vector<std::string> means_wanted(const Graph& graph, const RewriteOptions& options);
 
 using QuantizedWeightsByNode = std::map<std::string, QuantizedWeights>;  // by label (keep.h)
 
@@ -91,7 +91,7 @@ struct Quantized {
 // The names of graph inputs and outputs stay. Throws an Error when a range is missing, weights are not
 // finite, a `keep` pattern matches nothing, or the graph contains QuantizeLinear or DequantizeLinear nodes
 // already. Layers in `given` get those weights, scales and biases as they are.
-Quantized quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options,
+Quantized quantize(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                    const QuantizedWeightsByNode& given = {});
 
 // A scale of a graph that simulates quantization: a float constant of one element, or one a channel.
@@ -112,7 +112,7 @@ struct FakeQuantized {
 // and keep their names, as biases do (in float; corrected, where quantize() corrects them). Where it rounds, and by which
 // scales, is the same, but for weights whose output channels do not come first: they share one scale. Throws as quantize()
 // does, where a Gemm scales its operands, and for activations of 16 bits.
-FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const QuantizeOptions& options);
+FakeQuantized fake_quantize(const Graph& graph, const Ranges& ranges, const RewriteOptions& options);
 
 // The scales as they now stand in `trained`, a graph of fake_quantize() whose constants training has changed.
 LearnedScales learned_scales(const Graph& trained, const std::vector<FakeScale>& scales);

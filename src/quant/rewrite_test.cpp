@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // Ranges of [-4, 4] for every value that needs one, but for those given.
-Ranges ranges_for(const Graph& graph, const QuantizeOptions& options,
+Ranges ranges_for(const Graph& graph, const RewriteOptions& options,
                   std::map<std::string, Range> given = {}) {
   Ranges ranges;
   for (const std::string& name : ranges_needed(graph, options)) {
@@ -29,7 +29,7 @@ Ranges ranges_for(const Graph& graph, const QuantizeOptions& options,
 
 Graph parsed(std::string_view text) { return infer_types(parse_text(text)); }
 
-Quantized quantized(std::string_view text, const QuantizeOptions& options = {},
+Quantized quantized(std::string_view text, const RewriteOptions& options = {},
                     std::map<std::string, Range> given = {}) {
   const Graph graph = parsed(text);
   return quantize(graph, ranges_for(graph, options, std::move(given)), options);
@@ -50,7 +50,7 @@ std::vector<std::string> islands_of(const QuantReport& report) {
   return lines;
 }
 
-std::string error_of(std::string_view text, const QuantizeOptions& options, const Ranges* ranges = nullptr) {
+std::string error_of(std::string_view text, const RewriteOptions& options, const Ranges* ranges = nullptr) {
   try {
     const Graph graph = parsed(text);
     quantize(graph, ranges ? *ranges : ranges_for(graph, options), options);
@@ -100,7 +100,7 @@ output %y
 }
 
 TEST(Rewrite, SignedPerTensorGemmGolden) {
-  const QuantizeOptions options{
+  const RewriteOptions options{
       .activations = {DType::i8, true}, .weights = {.per_channel = false}, .float_outputs = false};
   const Quantized result = quantized(R"(graph "g"
 input %x: f32[1,2]
@@ -156,15 +156,15 @@ TEST(Rewrite, RoundsOnceAfterActivationsAndKeepsScalesOfMoves) {
 }
 
 TEST(Rewrite, SumOnlyRoundsTheSumAlone) {
-  const QuantizeOptions options{.residual_rounding = ResidualRounding::sum_only, .float_outputs = false};
+  const RewriteOptions options{.residual_rounding = ResidualRounding::sum_only, .float_outputs = false};
   EXPECT_THAT(tensors_of(quantized(kResidual, options).report),
               ElementsAre("x", "p", "r", "m:r", "g", "f:g"));
 }
 
 TEST(Rewrite, ValuesThatShareAScaleGetTheUnionOfTheirRanges) {
-  const QuantizeOptions options{.activations = {DType::i8, true},
-                                .float_outputs = false,
-                                .shared_scales = {{"x", "c", "a", "nothing"}, {"c", "m"}, {"g"}}};
+  const RewriteOptions options{.activations = {DType::i8, true},
+                               .float_outputs = false,
+                               .shared_scales = {{"x", "c", "a", "nothing"}, {"c", "m"}, {"g"}}};
   // x, c and, by the pooling that keeps it, r, which is a relu: its range begins at 0.
   const std::map<std::string, Range> ranges{
       {"x", {-1, 1}}, {"p", {-2, 2}}, {"c", {-3, 2}}, {"r", {-9, 5.08f}}, {"g", {0, 4}}};
@@ -315,7 +315,7 @@ const %w: f32[1,1,1,1] = [1]
 %y: f32[1,1,1,1] = Conv "conv" (%x, %w)
 output %y
 )");
-  QuantizeOptions options{.weights = {.per_channel = false}};
+  RewriteOptions options{.weights = {.per_channel = false}};
   EXPECT_THAT(means_wanted(graph, options), ElementsAre("x"));
   Ranges ranges = ranges_for(graph, options);
   ranges["x"].channel_means = {1e9f};
@@ -357,7 +357,7 @@ Tensor random_tensor(const Shape& shape, unsigned seed) {
 }
 
 // Fills the weights, calibrates on one input, and compares the outputs of the two graphs.
-double output_sqnr_db(const QuantizeOptions& options) {
+double output_sqnr_db(const RewriteOptions& options) {
   Graph graph = parse_text(R"(graph "g"
 input %x: f32[2,3,8,8]
 const %pads: i64[8] = [0,0,1,1,0,0,1,1]
@@ -417,7 +417,7 @@ TEST(Rewrite, TheQuantizedGraphComputesNearlyTheSame) {
   for (const DType dtype : {DType::u8, DType::i8}) {
     for (const bool symmetric : {false, true}) {
       for (const auto residual : {ResidualRounding::every_tensor, ResidualRounding::sum_only}) {
-        const QuantizeOptions options{.activations = {dtype, symmetric}, .residual_rounding = residual};
+        const RewriteOptions options{.activations = {dtype, symmetric}, .residual_rounding = residual};
         EXPECT_GT(output_sqnr_db(options), symmetric ? 25 : 30) << to_string(dtype) << symmetric;
       }
     }
@@ -452,8 +452,8 @@ output %y
 )");
 }
 
-std::vector<QuantizeOptions> fake_options() {
-  QuantizeOptions plain, per_tensor, symmetric, sums, shared;
+std::vector<RewriteOptions> fake_options() {
+  RewriteOptions plain, per_tensor, symmetric, sums, shared;
   per_tensor.weights.per_channel = false;
   symmetric.activations = {DType::i8, true};
   sums.residual_rounding = ResidualRounding::sum_only;
@@ -464,7 +464,7 @@ std::vector<QuantizeOptions> fake_options() {
   return {plain, per_tensor, symmetric, sums, shared};
 }
 
-Ranges ranges_with_means(const Graph& graph, const QuantizeOptions& options) {
+Ranges ranges_with_means(const Graph& graph, const RewriteOptions& options) {
   Ranges ranges = ranges_for(graph, options, {{"x", {-1, 1}}, {"y", {-9, 9}}});
   for (const std::string& name : means_wanted(graph, options)) {
     const Shape& shape = graph[find_value(graph, name)].type.shape;
@@ -475,7 +475,7 @@ Ranges ranges_with_means(const Graph& graph, const QuantizeOptions& options) {
 
 // The two emitters round at the same places by the same scales.
 TEST(Rewrite, SimulationEqualsTheQuantizedGraph) {
-  for (const QuantizeOptions& options : fake_options()) {
+  for (const RewriteOptions& options : fake_options()) {
     const Graph graph = block_network();
     const Ranges ranges = ranges_with_means(graph, options);
     Tensor x(DType::f32, {1, 2, 6, 6});
@@ -489,7 +489,7 @@ TEST(Rewrite, SimulationEqualsTheQuantizedGraph) {
 }
 
 TEST(Rewrite, LearnedScalesGoBackIntoTheQuantizedGraph) {
-  for (QuantizeOptions options : fake_options()) {
+  for (RewriteOptions options : fake_options()) {
     Graph graph = block_network();
     const Ranges ranges = ranges_with_means(graph, options);
     const Graph want = quantize(graph, ranges, options).graph;
@@ -507,7 +507,7 @@ TEST(Rewrite, LearnedScalesGoBackIntoTheQuantizedGraph) {
 }
 
 TEST(Rewrite, LearnedScalesEndAtTheClampThatMakesTheValue) {
-  QuantizeOptions options{.float_outputs = false};
+  RewriteOptions options{.float_outputs = false};
   options.learned.values["y"] = {1, 0};
   const Quantized result = quantized(R"(graph "g"
 input %x: f32[1,2,2,2]

@@ -114,7 +114,7 @@ inline std::vector<float> outputs(const Graph& graph, const std::vector<Tensor>&
   return all;
 }
 
-inline Ranges calibrated(const Graph& graph, const QuantizeOptions& options,
+inline Ranges calibrated(const Graph& graph, const RewriteOptions& options,
                          const CalibratorOptions& calibrator, const std::vector<Tensor>& inputs) {
   const Threads threads(1);
   Calibration calibration(graph, options, calibrator, threads);

@@ -33,7 +33,7 @@ std::string to_string(const Arithmetic& arithmetic) {
   return fmt::format("{} of TensorRT {}", to_string(arithmetic.device), to_string(arithmetic.version));
 }
 
-QuantizeOptions quantize_options(const Arithmetic& arithmetic, const Graph& graph, QuantizeOptions options) {
+RewriteOptions quantize_options(const Arithmetic& arithmetic, const Graph& graph, RewriteOptions options) {
   if (arithmetic.device == Device::cpu) return options;
   options.activations = {DType::i8, true};
   const bool keeps_qdq = arithmetic.device == Device::tensorrt || is_strongly_typed(arithmetic.version);

@@ -25,7 +25,7 @@ std::string to_string(const Arithmetic& arithmetic);  // "dla-orin of TensorRT 1
 // `options` with what the device requires, so that the export of `graph`, quantized under them, changes nothing: symmetric
 // int8; where Q/DQ nodes are exported no rounding between a convolution and the addition that it is fused with; for the DLA
 // one scale for what it adds or joins; and for a calibration cache weights as the DLA's builder quantizes them. `graph` is the float one, all types known.
-QuantizeOptions quantize_options(const Arithmetic& arithmetic, const Graph& graph, QuantizeOptions options);
+RewriteOptions quantize_options(const Arithmetic& arithmetic, const Graph& graph, RewriteOptions options);
 
 // What `graph`, with Q/DQ nodes and all types known, computes there. Throws as simulate_gpu and simulate_dla do.
 Simulated simulate(const Graph& graph, const Arithmetic& arithmetic);

@@ -20,7 +20,7 @@ Graph branches() {
   return optimize(net.finish());
 }
 
-Graph quantized(const Graph& graph, const QuantizeOptions& options) {
+Graph quantized(const Graph& graph, const RewriteOptions& options) {
   Ranges ranges;
   float width = 1;
   for (const std::string& name : ranges_needed(graph, options))
@@ -54,7 +54,7 @@ TEST(ArithmeticTest, OptionsSayWhatADeviceRequires) {
   };
   for (const auto& c : kCases) {
     SCOPED_TRACE(to_string(c.arithmetic));
-    const QuantizeOptions options = quantize_options(c.arithmetic, branches(), {});
+    const RewriteOptions options = quantize_options(c.arithmetic, branches(), {});
     EXPECT_EQ(options.activations.symmetric, c.symmetric);
     EXPECT_EQ(options.residual_rounding == ResidualRounding::sum_only, c.sum_only);
     EXPECT_EQ(!options.shared_scales.empty(), c.shares);

@@ -37,7 +37,7 @@ Graph residual() {
 }
 
 Graph quantized(const Graph& graph, ActivationScheme scheme) {
-  QuantizeOptions options;
+  RewriteOptions options;
   options.activations = scheme;
   options.float_outputs = false;
   Ranges ranges;
@@ -112,7 +112,7 @@ TEST(ExportQdqTest, PutsNoRoundingBetweenConvolutionAndAddition) {
 // Quantized for the GPU, it has no rounding there to begin with.
 TEST(ExportQdqTest, TakesNoRoundingFromAModelThatWasMadeForIt) {
   const Graph graph = optimize(residual());
-  const QuantizeOptions options = quantize_options({.device = Device::tensorrt}, graph, {});
+  const RewriteOptions options = quantize_options({.device = Device::tensorrt}, graph, {});
   Ranges ranges;
   for (const std::string& name : ranges_needed(graph, options)) ranges[name] = {{-2, 2}, {-2, 2}, "test", {}};
   const Graph made = quantize(graph, ranges, options).graph;
@@ -155,7 +155,7 @@ TEST(ExportDlaTest, EveryTensorOfTheModelHasAScale) {
 // What is quantized for the DLA is exported as it is.
 TEST(ExportDlaTest, SharedScalesAreExportedAsTheyAre) {
   const Graph graph = optimize(residual());
-  QuantizeOptions options;
+  RewriteOptions options;
   options.activations = {DType::i8, true};
   options.float_outputs = false;
   Ranges ranges;
@@ -181,7 +181,7 @@ TEST(ExportDlaTest, SharedScalesAreExportedAsTheyAre) {
 
 TEST(ExportDlaTest, LayersWithoutScalesStayInFp16) {
   const Graph float_graph = optimize(residual());
-  QuantizeOptions options;
+  RewriteOptions options;
   options.keep = {"scores*"};
   Ranges ranges;
   for (const std::string& name : ranges_needed(float_graph, options))

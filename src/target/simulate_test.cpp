@@ -159,7 +159,7 @@ TEST(SimulateTest, JoinedTensorsHaveTheScaleOfTheCache) {
   static_cast<void>(a);
   net.relu("out");
   const Graph graph = optimize(net.finish());
-  QuantizeOptions options;
+  RewriteOptions options;
   options.activations = {DType::i8, true};
   options.float_outputs = false;
   Ranges ranges;
@@ -191,7 +191,7 @@ TEST(SimulateTest, LayersWithoutScalesComputeInHalfPrecision) {
   net.relu("relu");
   net.conv(5, 1, 1, "scores");
   const Graph graph = optimize(net.finish());
-  QuantizeOptions options;
+  RewriteOptions options;
   options.activations = {DType::i8, true};
   options.keep = {"scores*"};
   Ranges ranges;

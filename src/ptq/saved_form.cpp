@@ -1,15 +1,13 @@
-#include "cli/saved_model.h"
+#include "ptq/saved_form.h"
 
 #include <fmt/format.h>
 
 #include <filesystem>
 
 #include "base/error.h"
-#include "cli/options.h"
-#include "cli/progress.h"
 #include "ops/infer.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
@@ -40,8 +38,8 @@ Graph with_open_batch(Graph graph, const Graph& original) {
 
 }  // namespace
 
-void check_output(const std::string& model, const std::string& output) {
-  if (output.empty()) throw UsageError("--output: give the name of a file");
+void check_output(const std::string& model, const std::string& output, std::string_view option) {
+  if (output.empty()) throw UsageError(fmt::format("{}: give the name of a file", option));
   const std::filesystem::path folder = std::filesystem::path(output).parent_path();
   check(folder.empty() || std::filesystem::is_directory(folder), "cannot write '{}': there is no folder '{}'",
         output, folder.string());
@@ -50,12 +48,17 @@ void check_output(const std::string& model, const std::string& output) {
   check(!std::filesystem::exists(output, none) || std::filesystem::is_regular_file(output, none),
         "cannot write '{}': it is not a regular file", output);
   if (std::filesystem::equivalent(model, output, none))
-    throw UsageError(fmt::format("--output '{}' would replace the float model: give another name", output));
+    throw UsageError(fmt::format("{} '{}' would replace the float model: give another name", option, output));
 }
 
 std::string marked_name(const std::string& path, const std::string& mark) {
   const std::filesystem::path p(path);
   return (p.parent_path() / (p.stem().string() + "." + mark + p.extension().string())).string();
+}
+
+void store_preprocess(Graph& graph, const Preprocess& preprocess, const std::vector<std::string>& labels) {
+  graph.metadata[std::string(kPreprocessKey)] = preprocess_to_json(preprocess);
+  if (!labels.empty()) graph.metadata[std::string(kLabelsKey)] = labels_to_json(labels);
 }
 
 Graph saved_form(Graph graph, const Graph& original, const Preprocess& preprocess,
@@ -72,4 +75,4 @@ bool has_output_for_each(const Graph& graph, const Dataset& data, int class_offs
   return static_cast<std::int64_t>(data.classes().size()) + class_offset <= outputs;
 }
 
-}  // namespace eke::cli
+}  // namespace eke
