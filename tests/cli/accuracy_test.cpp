@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
+#include "eke/quantize.h"
 #include "fixture.h"
 #include "onnx/onnx.h"
 
@@ -204,6 +206,41 @@ TEST_F(CliTest, QuantizeTakesTheOptionsOfAccuracy) {
     const nlohmann::json report = json(kQuantize + " -o q.onnx --json " + flags);
     EXPECT_GT(report["likeness"]["cosine"]["median"], 0.99);
     EXPECT_EQ(report.contains("explanation"), std::string(flags) != "--no-explain");
+  }
+}
+
+TEST_F(CliTest, TheLibraryWritesTheFileThatTheCommandWrites) {
+  save_onnx(network_with_a_stretched_step(), (folder_ / "stretched.onnx").string());
+  const auto file = [&](const char* name) { return (folder_ / name).string(); };
+  const struct {
+    const char *flags, *effort;
+    bool per_channel = true;
+    int weight_bits = 8;
+    std::optional<double> max_drop_points = std::nullopt;
+    const char* engine = "cpu";
+  } cases[] = {{"--effort fast", "fast"},
+               {"--per-tensor", "balanced", false},
+               {"--effort best --weight-bits 4", "best", true, 4},
+               {"--per-tensor --effort best --max-drop 5", "best", false, 8, 5},
+               {"--for dla-orin", "balanced", true, 8, std::nullopt, "dla-orin"}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.flags);
+    ASSERT_EQ(
+        eke("quantize stretched.onnx --data data --eval data --count 24 --allow-slower --runs 1 -o q.onnx " +
+            std::string(c.flags) + kRaw)
+            .code,
+        0);
+    const QuantizeReport report = quantize(file("stretched.onnx"), {.data = file("data"),
+                                                                    .output = file("by_library.onnx"),
+                                                                    .images = 24,
+                                                                    .normalization = "raw",
+                                                                    .effort = c.effort,
+                                                                    .max_drop_points = c.max_drop_points,
+                                                                    .per_channel = c.per_channel,
+                                                                    .weight_bits = c.weight_bits,
+                                                                    .engine = c.engine});
+    EXPECT_EQ(report.written, file("by_library.onnx"));
+    EXPECT_EQ(bytes_of("by_library.onnx"), bytes_of("q.onnx"));
   }
 }
 
