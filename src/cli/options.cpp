@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/threads.h"
+#include "learn/image_input.h"
 #include "ops/infer.h"
 #include "passes/passes.h"
 
@@ -57,32 +58,10 @@ Bindings given_bindings(const ShapeOptions& options) {
   return bindings;
 }
 
-// The place of an image's height in an input of rank 4, and whether channels come first.
+// The place of an image's height in an input of rank 4.
 int height_axis(const Shape& shape, const Preprocess* preprocess) {
   if (preprocess) return preprocess->layout == ImageLayout::nchw ? 2 : 1;
-  const bool channels_last = (shape[3] == 1 || shape[3] == 3) && shape[1] != 1 && shape[1] != 3;
-  return channels_last ? 1 : 2;
-}
-
-const Value& image_input(const Graph& graph) {
-  check(graph.inputs.size() == 1, "the model has {} inputs; a command that feeds images wants one",
-        graph.inputs.size());
-  return graph[graph.inputs[0]];
-}
-
-// Colour order and size as far as the model's input tells.
-Preprocess from_input(const Graph& graph) {
-  Preprocess preprocess;
-  const Value& input = image_input(graph);
-  const Shape& shape = input.type.shape;
-  check(shape.rank() == 4, "input '{}' has shape {}; images want rank 4", input.name, to_string(shape));
-  const int height = height_axis(shape, nullptr);
-  preprocess.layout = height == 1 ? ImageLayout::nhwc : ImageLayout::nchw;
-  if (shape[height == 1 ? 3 : 1] == 1) preprocess.order = ChannelOrder::grey;
-  preprocess.height = shape[height] > 0 ? static_cast<int>(std::min<std::int64_t>(shape[height], 16384)) : 0;
-  preprocess.width =
-      shape[height + 1] > 0 ? static_cast<int>(std::min<std::int64_t>(shape[height + 1], 16384)) : 0;
-  return preprocess;
+  return eke::height_axis(shape);
 }
 
 void apply_flags(const PreprocessOptions& options, Preprocess& preprocess) {
@@ -193,7 +172,7 @@ Preprocess resolve_preprocess(const PreprocessOptions& options, const Graph& gra
     preprocess = with_context([&] { return "metadata '" + stored->first + "'"; },
                               [&] { return preprocess_from_json(stored->second); });
   } else if (numbers) {
-    preprocess = from_input(graph);
+    preprocess = preprocess_of_input(graph);
   } else {
     wrong_use(
         "the model does not say how an image becomes its input: give --mean and --scale, --normalization "

@@ -165,7 +165,7 @@ int quantize(const QuantizeCommand& options) {
     result.collapsed = collapsed(*result.comparison);
   }
   Session* const sessions[] = {&before, &after};
-  result.timing = measure(sessions, 5, options.runs);
+  result.timing = timed_with_progress(sessions, 5, options.runs);
   // By the undisturbed runs too: a machine that is busy with other things says little by its median.
   const bool is_simulated = options.quantization.activation_bits == 16 || !options.quantization.wide.empty();
   result.slower = !options.allow_slower && !is_simulated && result.timing.ratio[1].median > 1 &&

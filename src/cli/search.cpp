@@ -10,10 +10,11 @@
 #include "cli/energy_objective.h"
 #include "cli/model_file.h"
 #include "cli/options.h"
-#include "cli/precision_search.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/quantization_options.h"
+#include "cli/search_journal.h"
+#include "cli/search_report.h"
 #include "cli/tuned.h"
 #include "cli/walk_report.h"
 #include "onnx/onnx.h"
@@ -102,6 +103,15 @@ std::string verdict_text(const Options& options, const SearchResult& result, con
   return paint(Colour::good, "written") + fmt::format(" to '{}': loses {}\n", written, loses);
 }
 
+SearchResult searched(const Mixtures& mixtures, Judge& few, Judge& judge, const SearchOptions& how,
+                      const Threads& threads) {
+  try {
+    return search_precisions(mixtures, few, judge, how, threads);
+  } catch (const Json::exception& error) {
+    fail("the journal of the search is damaged ({}): begin it anew with --again", error.what());
+  }
+}
+
 int search(const Options& options) {
   check_output(options.model, options.output, "--output");
   check_quantization(options.quantization);  // wrong flags first
@@ -156,7 +166,9 @@ int search(const Options& options) {
                            : images.calibration;
   HeldBack few_images = held_back_images(some, preprocess, threads, false, 0, shown);
   Judge few(graph, few_images, threads), judge(graph, judged, threads);
-  const SearchResult result = search_precisions(mixtures, few, judge, how, journal, threads);
+  how.progress = shown;
+  how.remember = [&](const auto& path, const auto& measure) { return journal.get(path, measure); };
+  const SearchResult result = searched(mixtures, few, judge, how, threads);
 
   const Graph saved =
       saved_form(mixtures.made(result.tried[result.chosen].assigned), model.graph, preprocess, labels);

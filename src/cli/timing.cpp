@@ -1,58 +1,12 @@
 #include "cli/timing.h"
 
-#include <algorithm>
-#include <chrono>
-
-#include "base/statistics.h"
 #include "cli/progress.h"
 
 namespace eke::cli {
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_of_run(Session& session) {
-  const auto begin = Clock::now();
-  session.run_again();
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-}  // namespace
-
-Spread spread_of(std::vector<double> values) {
-  check(!values.empty(), "no measurement");
-  std::sort(values.begin(), values.end());
-  return {quantile(values, 0.5), quantile(values, 0.1), quantile(values, 0.9), values.front()};
-}
-
-Timing measure(std::span<Session* const> sessions, int warmup, int runs) {
-  Timing timing;
-  timing.runs = runs;
-  timing.warmup = warmup;
-  for (Session* session : sessions) {
-    std::vector<Tensor> inputs;
-    for (const Type& type : session->plan().input_types()) inputs.push_back(random_tensor(type, 1));
-    const auto begin = Clock::now();
-    session->run(inputs);
-    timing.first_run_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
-  }
+Timing timed_with_progress(std::span<Session* const> sessions, int warmup, int runs) {
   Progress progress("timing", warmup + runs);
-  std::vector<std::vector<double>> ms(sessions.size()), ratio(sessions.size());
-  for (int round = 0; round < warmup + runs; ++round) {
-    for (std::size_t i = 0; i < sessions.size(); ++i) {
-      const double time = ms_of_run(*sessions[i]);
-      if (round < warmup) continue;
-      ms[i].push_back(time);
-      ratio[i].push_back(time / ms[0].back());
-    }
-    progress.update(round + 1);
-  }
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    timing.ms.push_back(spread_of(ms[i]));
-    timing.ratio.push_back(spread_of(ratio[i]));
-  }
-  return timing;
+  return time_in_turn(sessions, warmup, runs, [&](int done, int) { progress.update(done); });
 }
 
 Json to_json(const Spread& spread) {

@@ -1,28 +1,12 @@
-// Latency, measured so that two models can be compared on a machine that has other things to do: their runs
-// alternate, and figures are medians with the tenth and ninetieth percentile.
+// Latency, as a command measures and tells it.
 #pragma once
 
-#include <span>
-#include <vector>
-
 #include "cli/table.h"
-#include "runtime/session.h"
+#include "tune/timing.h"
 
 namespace eke::cli {
 
-struct Spread {
-  double median = 0, p10 = 0, p90 = 0, least = 0;
-};
-Spread spread_of(std::vector<double> values);  // at least one value
-
-struct Timing {
-  std::vector<Spread> ms;            // one a session: milliseconds of a run
-  std::vector<Spread> ratio;         // one a session: its time over that of the first one in the same round
-  std::vector<double> first_run_ms;  // cold
-  int runs = 0, warmup = 0;
-};
-// Runs each session once with random input, `warmup` rounds more, then `runs` rounds.
-Timing measure(std::span<Session* const> sessions, int warmup, int runs);
+Timing timed_with_progress(std::span<Session* const> sessions, int warmup, int runs);
 
 Json to_json(const Spread& spread);
 

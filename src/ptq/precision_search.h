@@ -1,21 +1,20 @@
 // Mixed precision by need: how much noise each layer makes in each precision, what it costs there, and which mixtures
-// are worth having. Each piece that was measured goes into a journal, from which an interrupted search goes on; what the
-// journal holds is not measured again, so that the answer is the same.
+// are worth having. Each piece that was measured can be remembered, so that an interrupted search goes on from there with
+// the same answer.
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "cli/table.h"
 #include "ptq/calibrated_graph.h"
 #include "ptq/judge.h"
 #include "quant/assign_precision.h"
 #include "tune/tune.h"
 
-namespace eke::cli {
+namespace eke {
 
 enum class SearchObjective : std::uint8_t { latency, energy, size };
 std::string_view to_string(SearchObjective objective) noexcept;
@@ -52,22 +51,10 @@ struct SearchResult {
   std::int64_t float_right = 0;
 };
 
-// A JSON file that is replaced whenever something was added. `key` says what the search is of.
-class SearchJournal {
- public:
-  // Throws where the file belongs to another search, or is no journal; begins it anew where `again`.
-  SearchJournal(std::string file, std::string key, bool again);
-
-  // The value at `path`; `measure` makes it where it is not there yet.
-  Json get(const std::vector<std::string>& path, const std::function<Json()>& measure);
-  std::size_t found() const noexcept { return found_; }  // values from an earlier run
-
- private:
-  std::string file_;
-  Json json_;
-  std::size_t found_ = 0;
-  std::set<std::vector<std::string>> measured_;  // in this run
-};
+// Gives what was measured at this path before, else what `measure` gives, for the next time. Where it is empty all is
+// measured.
+using Remember = std::function<nlohmann::ordered_json(
+    const std::vector<std::string>& path, const std::function<nlohmann::ordered_json()>& measure)>;
 
 struct SearchOptions {
   SearchObjective objective = SearchObjective::latency;
@@ -78,6 +65,8 @@ struct SearchOptions {
   Objective joules = nullptr;   // of an inference, for SearchObjective::energy
   // The bytes of a model, as it would be saved.
   std::function<std::int64_t(const Graph&)> saved_bytes = {};
+  Remember remember = {};
+  OnProgress progress = {};
 };
 
 // The pieces that mixtures are made of: one calibrated graph, and its layers' weights in each integer precision.
@@ -100,11 +89,12 @@ class Mixtures {
   const QuantizedWeightsByNode &eight_, &four_;
 };
 
-// `few` are images for the noise of each layer, `judge` judges whole mixtures.
+// `few` are images for the noise of each layer, `judge` judges whole mixtures. Throws nlohmann::json::exception where what
+// was remembered is not what a search measures.
 SearchResult search_precisions(const Mixtures& mixtures, Judge& few, Judge& judge,
-                               const SearchOptions& options, SearchJournal& journal, const Threads& threads);
+                               const SearchOptions& options, const Threads& threads);
 
-Json to_json(const SearchResult& result, SearchObjective objective);
-std::string search_text(const SearchResult& result, SearchObjective objective);
+// A letter a layer: f for float, 8, 4.
+std::string code_of(const Assignment& assigned);
 
-}  // namespace eke::cli
+}  // namespace eke

@@ -1,33 +1,23 @@
-#include "cli/precision_search.h"
-
-#include <fmt/format.h>
+#include "ptq/precision_search.h"
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <memory>
 
-#include "base/file.h"
 #include "base/statistics.h"
-#include "cli/progress.h"
-#include "cli/timing.h"
 #include "passes/passes.h"
 #include "runtime/session.h"
+#include "tune/timing.h"
 
-namespace eke::cli {
+namespace eke {
 
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;  // of a journal
+using Json = nlohmann::ordered_json;
+
 constexpr std::size_t kF32 = 0, kInt8 = 1, kInt4 = 2;
 constexpr std::string_view kCodes = "f84";  // of an assignment in the journal
-
-std::string code_of(const Assignment& assigned) {
-  std::string code;
-  for (const std::size_t precision : assigned) code += kCodes[precision];
-  return code;
-}
 
 // The noise of the output against float, as a share of its power: the mean over the images.
 double relative_noise(const Judged& judged) {
@@ -45,7 +35,8 @@ Json bits_of(const std::vector<bool>& right) {
 // What each step of a plan takes, by the node that it carries out, in nanoseconds: the median of the rounds, which two
 // sessions take in turn.
 using StepTimes = std::map<std::string, double>;
-std::vector<StepTimes> step_times(std::span<Session* const> sessions, int rounds) {
+std::vector<StepTimes> step_times(std::span<Session* const> sessions, int rounds,
+                                  const std::function<void()>& round_done) {
   std::vector<std::vector<std::vector<double>>> seen(sessions.size());
   for (std::size_t s = 0; s < sessions.size(); ++s) {
     std::vector<Tensor> inputs;
@@ -59,7 +50,7 @@ std::vector<StepTimes> step_times(std::span<Session* const> sessions, int rounds
       sessions[s]->run_again(ns);
       for (std::size_t i = 0; i < ns.size(); ++i) seen[s][i].push_back(static_cast<double>(ns[i]));
     }
-    throw_if_interrupted();
+    round_done();
   }
   std::vector<StepTimes> times(sessions.size());
   for (std::size_t s = 0; s < sessions.size(); ++s) {
@@ -72,13 +63,8 @@ std::vector<StepTimes> step_times(std::span<Session* const> sessions, int rounds
 class Searcher {
  public:
   Searcher(const Mixtures& mixtures, Judge& few, Judge& judge, const SearchOptions& options,
-           SearchJournal& journal, const Threads& threads)
-      : mixtures_(mixtures),
-        few_(few),
-        judge_(judge),
-        options_(options),
-        journal_(journal),
-        threads_(threads) {}
+           const Threads& threads)
+      : mixtures_(mixtures), few_(few), judge_(judge), options_(options), threads_(threads) {}
 
   SearchResult run() {
     result_.by_labels = judge_.by_labels();
@@ -93,24 +79,28 @@ class Searcher {
  private:
   std::size_t layers() const { return mixtures_.layers().size(); }
   std::size_t precisions() const { return mixtures_.has_four_bits() ? 3 : 2; }
+  void tell(std::string_view what, std::size_t done, std::size_t of) const {
+    if (options_.progress)
+      options_.progress(what, static_cast<std::int64_t>(done), static_cast<std::int64_t>(of));
+  }
+  Json remembered(const std::vector<std::string>& path, const std::function<Json()>& measure) const {
+    return options_.remember ? options_.remember(path, measure) : measure();
+  }
   Assignment all(std::size_t precision) const { return Assignment(layers(), precision); }
 
   void measure_noise() {
-    Progress progress("noise of layers", static_cast<std::int64_t>(layers()));
     for (std::size_t l = 0; l < layers(); ++l) {
+      tell("noise of layers", l, layers());
       const QuantizedLayer& layer = mixtures_.layers()[l];
       SearchedLayer searched{layer.node, layer.op, std::vector<CostAndNoise>(precisions())};
       for (std::size_t p = kInt8; p < precisions(); ++p) {
         Assignment only = all(kF32);
         only[l] = p;
-        searched.choices[p].noise =
-            journal_
-                .get({"noise", layer.node, std::string(1, kCodes[p])},
-                     [&] { return Json(relative_noise(few_.of(optimize(mixtures_.made(only))))); })
-                .get<double>();
+        searched.choices[p].noise = remembered({"noise", layer.node, std::string(1, kCodes[p])}, [&] {
+                                      return Json(relative_noise(few_.of(optimize(mixtures_.made(only)))));
+                                    }).get<double>();
       }
       result_.layers.push_back(std::move(searched));
-      progress.update(static_cast<std::int64_t>(l + 1));
     }
   }
 
@@ -124,7 +114,7 @@ class Searcher {
       }
       return;
     }
-    const Json costs = journal_.get({"costs"}, [&] { return measured_costs(); });
+    const Json costs = remembered({"costs"}, [&] { return measured_costs(); });
     for (std::size_t l = 0; l < layers(); ++l) {
       for (std::size_t p = 0; p < precisions(); ++p)
         result_.layers[l].choices[p].cost = costs.at(l).at(std::min(p, kInt8)).get<double>();
@@ -136,7 +126,7 @@ class Searcher {
     Session in_float(mixtures_.float_graph(), threads_, {.floats = options_.floats, .fuse = false}),
         in_int8(optimize(mixtures_.made(all(kInt8))), threads_, {.fuse = false});
     Session* const sessions[] = {&in_float, &in_int8};
-    const std::vector<StepTimes> times = step_times(sessions, options_.rounds);
+    const std::vector<StepTimes> times = step_times(sessions, options_.rounds, [&] { tell("", 0, 0); });
     double scale[2] = {1e-6, 1e-6};  // to milliseconds
     if (options_.objective == SearchObjective::energy) {
       for (std::size_t s = 0; s < 2; ++s) {
@@ -176,16 +166,15 @@ class Searcher {
       if (std::ranges::find(wanted, assigned, &TriedMixture::assigned) == wanted.end())
         wanted.push_back({.what = "searched", .assigned = assigned});
     }
-    Progress progress("mixtures", static_cast<std::int64_t>(wanted.size()));
     for (TriedMixture& mixture : wanted) {
+      tell("mixtures", result_.tried.size(), wanted.size());
       measure(mixture);
       result_.tried.push_back(std::move(mixture));
-      progress.update(static_cast<std::int64_t>(result_.tried.size()));
     }
   }
 
   void measure(TriedMixture& mixture) {
-    const Json measured = journal_.get({"mixtures", code_of(mixture.assigned)}, [&] {
+    const Json measured = remembered({"mixtures", code_of(mixture.assigned)}, [&] {
       const Graph graph = mixtures_.made(mixture.assigned);
       const Judged judged = judge_.of(optimize(graph), options_.floats);
       return Json{{"cost", cost_of_whole(graph)},
@@ -206,8 +195,9 @@ class Searcher {
       in_int8_ = std::make_unique<Session>(optimize(mixtures_.made(all(kInt8))), threads_);
       Session* const alone[] = {in_int8_.get()};
       const double ms = measure_ms(alone)[0];
-      base_ = journal_.get({"cost_in_int8"}, [&] { return Json(by_energy() ? joules_of(*in_int8_) : ms); })
-                  .get<double>();
+      base_ = remembered({"cost_in_int8"}, [&] {
+                return Json(by_energy() ? joules_of(*in_int8_) : ms);
+              }).get<double>();
     }
     Session session(optimize(graph), threads_, {.floats = options_.floats});
     Session* const pair[] = {in_int8_.get(), &session};
@@ -230,7 +220,7 @@ class Searcher {
   }
   // Medians; the second one from the ratios of pairs of runs.
   std::vector<double> measure_ms(std::span<Session* const> sessions) const {
-    const Timing timing = eke::cli::measure(sessions, 2, options_.rounds);
+    const Timing timing = time_in_turn(sessions, 2, options_.rounds, [&](int, int) { tell("", 0, 0); });
     std::vector<double> ms;
     for (const Spread& ratio : timing.ratio) ms.push_back(timing.ms[0].median * ratio.median);
     return ms;
@@ -260,34 +250,11 @@ class Searcher {
   const Mixtures& mixtures_;
   Judge &few_, &judge_;
   const SearchOptions& options_;
-  SearchJournal& journal_;
   const Threads& threads_;
   std::unique_ptr<Session> in_int8_;
   double base_ = 0;
   SearchResult result_;
 };
-
-std::string counts_text(const Assignment& assigned) {
-  std::string text;
-  for (std::size_t p = 0; p < kCodes.size(); ++p) {
-    const auto count = std::ranges::count(assigned, p);
-    if (count > 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, to_string(static_cast<Precision>(p)));
-  }
-  return text;
-}
-
-std::string cost_text(double cost, SearchObjective objective) {
-  switch (objective) {
-    case SearchObjective::latency:
-      return ms_text(cost);
-    case SearchObjective::energy:
-      return fmt::format("{:.3g} mJ", cost);
-    case SearchObjective::size:
-      return bytes_text(cost);
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -302,40 +269,6 @@ std::string_view unit_of(SearchObjective objective) noexcept {
 std::string_view to_string(Precision precision) noexcept {
   constexpr std::string_view kNames[] = {"float", "int8", "int4"};
   return kNames[static_cast<std::size_t>(precision)];
-}
-
-SearchJournal::SearchJournal(std::string file, std::string key, bool again) : file_(std::move(file)) {
-  std::error_code none;
-  if (!again && std::filesystem::exists(file_, none)) {
-    try {
-      json_ = Json::parse(read_file(file_, kMostBytes));
-    } catch (const Json::exception&) {
-      fail("'{}' is no journal of a search: name another --journal, or --again to replace it", file_);
-    }
-    check(json_.is_object() && json_.contains("search") && json_["search"] == key,
-          "'{}' belongs to another search (model, images or options differ): name another --journal, or "
-          "--again to "
-          "replace it",
-          file_);
-    return;
-  }
-  json_ = {{"search", std::move(key)}};
-}
-
-Json SearchJournal::get(const std::vector<std::string>& path, const std::function<Json()>& measure) {
-  Json* at = &json_;
-  for (const std::string& part : path) at = &(*at)[part];  // where there is nothing, an object comes to be
-  if (!at->is_null()) {
-    found_ += !measured_.contains(path);
-    return *at;
-  }
-  const Json value = measure();
-  measured_.insert(path);
-  at = &json_;  // measuring may have added to the journal
-  for (const std::string& part : path) at = &(*at)[part];
-  *at = value;
-  write_file_atomically(file_, json_.dump(1));
-  return value;
 }
 
 Mixtures::Mixtures(const CalibratedGraph& calibrated, RewriteOptions options, const Quantized& eight,
@@ -371,72 +304,15 @@ double Mixtures::weight_bytes(std::size_t layer, Precision precision) const {
   return (precision == Precision::int4 ? count / 2 : count) + scales;
 }
 
+std::string code_of(const Assignment& assigned) {
+  std::string code;
+  for (const std::size_t precision : assigned) code += kCodes[precision];
+  return code;
+}
+
 SearchResult search_precisions(const Mixtures& mixtures, Judge& few, Judge& judge,
-                               const SearchOptions& options, SearchJournal& journal, const Threads& threads) {
-  try {
-    return Searcher(mixtures, few, judge, options, journal, threads).run();
-  } catch (const Json::exception& error) {
-    fail("the journal of the search is damaged ({}): begin it anew with --again", error.what());
-  }
+                               const SearchOptions& options, const Threads& threads) {
+  return Searcher(mixtures, few, judge, options, threads).run();
 }
 
-Json to_json(const SearchResult& r, SearchObjective objective) {
-  Json json{{"objective", to_string(objective)},
-            {"unit", unit_of(objective)},
-            {"right_means", r.by_labels ? "as the label" : "as the float model"},
-            {"float_right", r.float_right},
-            {"within_max_drop", r.within},
-            {"layers", Json::array()},
-            {"tried", Json::array()}};
-  for (std::size_t l = 0; l < r.layers.size(); ++l) {
-    Json entry{{"node", r.layers[l].node},
-               {"operator", r.layers[l].op},
-               {"chosen", to_string(static_cast<Precision>(r.tried[r.chosen].assigned[l]))},
-               {"choices", Json::array()}};
-    for (std::size_t p = 0; p < r.layers[l].choices.size(); ++p)
-      entry["choices"].push_back({{"precision", to_string(static_cast<Precision>(p))},
-                                  {"cost", r.layers[l].choices[p].cost},
-                                  {"noise", r.layers[l].choices[p].noise}});
-    json["layers"].push_back(std::move(entry));
-  }
-  for (std::size_t i = 0; i < r.tried.size(); ++i) {
-    const TriedMixture& t = r.tried[i];
-    json["tried"].push_back(
-        {{"what", t.what},
-         {"layers", code_of(t.assigned)},
-         {"cost", t.cost},
-         {"sqnr_db", t.sqnr_db},
-         {"right", std::ranges::count(t.right, true)},
-         {"images", t.right.size()},
-         {"difference",
-          {{"accuracy", t.drop.difference}, {"low", t.drop.interval.low}, {"high", t.drop.interval.high}}},
-         {"on_front", t.on_front},
-         {"chosen", i == r.chosen}});
-  }
-  return json;
-}
-
-std::string search_text(const SearchResult& r, SearchObjective objective) {
-  Table table({{"mixture", Align::left},
-               {"layers", Align::left},
-               {std::string(to_string(objective))},
-               {"SQNR"},
-               {r.by_labels ? "right" : "same top-1"},
-               {"against float, points"},
-               {"", Align::left}});
-  std::vector<std::size_t> order(r.tried.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return r.tried[i].cost; });
-  for (const std::size_t i : order) {
-    const TriedMixture& t = r.tried[i];
-    table.add({t.what, counts_text(t.assigned), cost_text(t.cost, objective),
-               t.sqnr_db >= kExactDb ? "exact" : fmt::format("{:.1f} dB", t.sqnr_db),
-               fmt::format("{} of {}", std::ranges::count(t.right, true), t.right.size()),
-               fmt::format("{:+.2f} ({:+.2f} to {:+.2f})", 100 * t.drop.difference, 100 * t.drop.interval.low,
-                           100 * t.drop.interval.high),
-               fmt::format("{}{}", t.on_front ? "front" : "", i == r.chosen ? "  chosen" : "")});
-  }
-  return table.text();
-}
-
-}  // namespace eke::cli
+}  // namespace eke
