@@ -8,6 +8,7 @@
 #include "base/statistics.h"
 #include "ops/op_def.h"
 #include "passes/passes.h"
+#include "ptq/outputs.h"
 #include "quant/keep.h"
 #include "runtime/session.h"
 #include "tensor/values.h"
@@ -109,16 +110,10 @@ class OutputNoise {
   std::int64_t images() const { return static_cast<std::int64_t>(reference_.size()); }
 
  private:
-  template <class F>
-  void run(const Graph& graph, F&& take) {
-    Session session(graph, threads_);
+  void run(const Graph& graph, const std::function<void(std::vector<float> values)>& take) {
     images_.tell("explaining layers", done_++, runs_);
-    images_.each_batch(session.batch(), session.row_size(), limit_, "",
-                       [&](std::span<const float> values, std::span<const std::string> names) {
-                         session.run_rows(values);
-                         for (std::size_t i = 0; i < names.size(); ++i)
-                           take(session.output_row(0, static_cast<std::int64_t>(i)));
-                       });
+    each_output(graph, images_, limit_, threads_,
+                [&](std::vector<float> output, const auto&) { take(std::move(output)); });
   }
 
   CalibrationImages& images_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "data/rows.h"
-#include "runtime/session.h"
+#include "ptq/outputs.h"
 
 namespace eke {
 
@@ -49,16 +49,13 @@ Judged Judge::of(const Graph& graph, Floats floats) {
 
 void Judge::run(const Graph& graph, Floats floats,
                 const std::function<void(std::vector<float> output)>& take) {
-  Session session(graph, threads_, {.floats = floats});
-  held_.images.each_batch(session.batch(), session.row_size(), 0, "",
-                          [&](std::span<const float> values, std::span<const std::string> names) {
-                            session.run_rows(values);
-                            for (std::size_t i = 0; i < names.size(); ++i) {
-                              std::vector<float> output = session.output_row(0, static_cast<std::int64_t>(i));
-                              check_finite(output, names[i]);
-                              take(std::move(output));
-                            }
-                          });
+  each_output(
+      graph, held_.images, 0, threads_,
+      [&](std::vector<float> output, const std::string& image) {
+        check_finite(output, image);
+        take(std::move(output));
+      },
+      floats);
 }
 
 }  // namespace eke

@@ -7,8 +7,8 @@
 #include "data/metrics.h"
 #include "passes/passes.h"
 #include "ptq/judge.h"
+#include "ptq/outputs.h"
 #include "quant/keep.h"
-#include "runtime/session.h"
 
 namespace eke {
 
@@ -26,7 +26,8 @@ class Tuner {
         images_(images),
         limit_(limit),
         threads_(threads) {
-    run(calibrated.graph, [&](std::vector<float> output) { reference_.push_back(std::move(output)); });
+    each_output(calibrated.graph, images_, limit_, threads_,
+                [&](std::vector<float> output, const auto&) { reference_.push_back(std::move(output)); });
     best_db_ = db_of(quantized.graph);
   }
 
@@ -88,21 +89,11 @@ class Tuner {
   double db_of(const Graph& graph) {
     double sum = 0;
     std::size_t image = 0;
-    run(optimize(graph), [&](const std::vector<float>& output) {
-      sum += std::min(sqnr_db(reference_[image++], output), kExactDb);
-    });
+    each_output(optimize(graph), images_, limit_, threads_,
+                [&](const std::vector<float>& output, const auto&) {
+                  sum += std::min(sqnr_db(reference_[image++], output), kExactDb);
+                });
     return sum / static_cast<double>(std::max<std::size_t>(image, 1));
-  }
-
-  template <class F>
-  void run(const Graph& graph, F&& take) {
-    Session session(graph, threads_);
-    images_.each_batch(session.batch(), session.row_size(), limit_, "",
-                       [&](std::span<const float> values, std::span<const std::string> names) {
-                         session.run_rows(values);
-                         for (std::size_t i = 0; i < names.size(); ++i)
-                           take(session.output_row(0, static_cast<std::int64_t>(i)));
-                       });
   }
 
   TunedRanges result_;

@@ -1,6 +1,7 @@
-// The way from plain calibration to learned rounding, to reconstructed blocks and to layers left in float. Each step is judged on images that it
-// has not seen and stays only where their outputs come closer to those of the float model, by a comparison image by
-// image; none is taken once the drop in accuracy is within the bound. Nothing depends on what the network is called.
+// The way from plain calibration to learned rounding, to reconstructed blocks and to layers left in float. Each step is
+// judged on images that it has not seen and stays only where their outputs come closer to those of the float model, by a
+// comparison image by image; none is taken once the drop in accuracy is within the bound. Nothing depends on what the
+// network is called.
 #pragma once
 
 #include <memory>
