@@ -152,11 +152,12 @@ std::vector<Node> update_early(const Graph& graph, const std::vector<StepState>&
       std::erase(waiting, nullptr);
     }
   };
+  for (const Node& node : graph.nodes)
+    if (is_update(node)) waiting.push_back(&node);
+  emit_waiting();
   for (const Node& node : graph.nodes) {
-    if (is_update(node))
-      waiting.push_back(&node);
-    else
-      emit(node);
+    if (is_update(node)) continue;
+    emit(node);
     emit_waiting();
   }
   check(waiting.empty(), "{} updates cannot be put in order", waiting.size());

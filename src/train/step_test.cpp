@@ -321,6 +321,20 @@ struct Wrong {
   void (*change)(StepOptions&);
 };
 
+// The gradients of all weights together would take as much memory as the weights.
+TEST(TrainStep, AppliesGradientsLayerByLayer) {
+  const Threads threads(1);
+  const TrainStep step(testing::mobilenet_v2(32, kClasses), options_of(), threads);
+  std::size_t gradients = 0, most = 0;
+  for (const StepInfo& info : step.plan().steps()) {
+    if (info.op == "ConvGradWeight") most = std::max(most, ++gradients);
+    if (info.op == "Momentum" && info.type.shape.rank() == 4) --gradients;
+  }
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, 2u);
+  EXPECT_EQ(gradients, 0u);
+}
+
 TEST(TrainStep, NamesWhatIsWrong) {
   const Threads threads(1);
   const Wrong cases[] = {
