@@ -96,6 +96,12 @@ constexpr bool kGuarded = false;
 constexpr bool kGuarded = false;
 #endif
 
+// The whole pages from `first` on.
+void drop(std::uintptr_t first, std::size_t bytes, std::size_t page) noexcept {
+  const std::size_t begin = rounded(first, page), end = (first + bytes) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 // More than a chunk has room for: memory of its own.
 bool is_alone(std::size_t bytes) { return bytes > kChunk - kHead; }
 
@@ -119,10 +125,9 @@ void free_block(void* block, std::size_t bytes) noexcept {
 }
 
 void forget_pages(std::span<const std::byte> part) noexcept {
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t begin = rounded(address(part.data()), page),
-                    end = (address(part.data()) + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  drop(address(part.data()), part.size(), static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
 }
+
+void discard_pages(std::span<std::byte> part) noexcept { drop(address(part.data()), part.size(), kPage); }
 
 }  // namespace eke

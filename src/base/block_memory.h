@@ -17,4 +17,7 @@ void free_block(void* block, std::size_t bytes) noexcept;  // of the size that w
 // The pages within a part of a file in memory (base/file.h) take no memory until they are read again.
 void forget_pages(std::span<const std::byte> part) noexcept;
 
+// The memory of a part of a block goes back to the system, in huge pages: what it held is lost.
+void discard_pages(std::span<std::byte> part) noexcept;
+
 }  // namespace eke

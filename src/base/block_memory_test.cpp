@@ -15,6 +15,24 @@ bool is_zero(const std::byte* block, std::size_t bytes) {
   return std::all_of(block, block + bytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
+// What lies around the part stays, and the part can be used again.
+TEST(BlockMemory, DiscardsPartsOfABlock) {
+  constexpr std::size_t kPage = std::size_t{2} << 20;
+  for (const std::size_t size : {4 * kPage, 20 * kPage}) {
+    auto* const block = static_cast<std::byte*>(allocate_block(size));
+    std::memset(block, 7, size);
+    discard_pages({block + 1000, size - 2000});
+    discard_pages({block + 10, 20});
+    const auto is_seven = [](std::byte b) { return b == std::byte{7}; };
+    EXPECT_TRUE(std::all_of(block, block + 1000, is_seven));
+    EXPECT_TRUE(std::all_of(block + size - 1000, block + size, is_seven));
+    EXPECT_TRUE(is_zero(block + kPage, size - 3 * kPage));
+    std::memset(block, 8, size);
+    EXPECT_EQ(block[size / 2], std::byte{8});
+    free_block(block, size);
+  }
+}
+
 // More than a chunk holds in all, in an order that leaves holes.
 TEST(BlockMemory, IsZeroedAlignedAndItsOwn) {
   const std::size_t sizes[] = {1, 4096, 70'000, std::size_t{3} << 20, std::size_t{40} << 20};

@@ -140,6 +140,7 @@ class Loop {
     if (result_.stopped) {
       save();
     }
+    step_.rest();
     result_.graph = best_ && !result_.stopped ? std::move(*best_) : step_.trained_graph(averages());
     result_.best_epoch = at_.best_epoch;
     return std::move(result_);
@@ -228,6 +229,7 @@ class Loop {
                        static_cast<double>(at_.correct) / static_cast<double>(batches_ * batch_),
                        {}};
     if (scores()) {
+      step_.rest();  // the network that is judged needs memory of its own
       Graph trained = step_.trained_graph(averages());
       record.validated = hooks_.score
                              ? hooks_.score(trained)

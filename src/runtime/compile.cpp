@@ -457,8 +457,13 @@ class Compiler {
     };
     state_->input_offsets = input_slots_;
     state_->states = state_slots_;
+    for (const std::size_t slot : state_slots_) {
+      state_->states_by_offset.push_back(state_->state_bytes.size());
+      state_->state_bytes.push_back(slots_[slot].interval.bytes);
+    }
     for (std::size_t& offset : state_->input_offsets) resolve(offset);
     for (std::size_t& offset : state_->states) resolve(offset);
+    std::ranges::sort(state_->states_by_offset, {}, [&](std::size_t i) { return state_->states[i]; });
     for (std::size_t i : direct_inputs_) state_->input_offsets[i] = kNowhere;
     for (std::size_t w = 0; w < state_->observed.size(); ++w) watch(w);
     for (CompiledStep& step : state_->steps) {

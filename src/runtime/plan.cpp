@@ -64,6 +64,16 @@ std::byte* Plan::state_data(std::size_t i, Scratch& scratch) const noexcept {
   return scratch.arena() + state_->states[i];
 }
 
+void Plan::discard_all_but_states(Scratch& scratch) const noexcept {
+  std::byte* begin = scratch.arena();
+  std::byte* const end = scratch.end();
+  for (const std::size_t i : state_->states_by_offset) {
+    discard_pages({begin, scratch.arena() + state_->states[i]});
+    begin = scratch.arena() + state_->states[i] + state_->state_bytes[i];
+  }
+  discard_pages({begin, end});
+}
+
 void Plan::run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
                         Scratch& scratch, const ObserveFn& observe) const {
   const auto show = [&](std::size_t index) {

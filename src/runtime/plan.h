@@ -92,6 +92,8 @@ class Plan {
 
   // The memory of state i, of CompileOptions::states; undefined until it is written.
   std::byte* state_data(std::size_t i, Scratch& scratch) const noexcept;
+  // Gives back to the system what holds no state, until the next run.
+  void discard_all_but_states(Scratch& scratch) const noexcept;
 
   // As run, and calls `observe` for each observed value when it has been made.
   void run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,
@@ -115,6 +117,7 @@ class Scratch {
  public:
   Scratch(const Plan& plan, const Threads& threads);
   std::byte* arena() noexcept { return arena_; }
+  std::byte* end() noexcept { return memory_.get() + bytes_; }
   const Threads& threads() const noexcept { return threads_; }
   StepArgs args(std::size_t step) noexcept;  // for Plan
   std::size_t bytes() const noexcept { return bytes_; }

@@ -120,6 +120,9 @@ class TrainStep {
   double recomputed_share() const noexcept;  // of the forward pass's multiplications, how many are done twice
   const Plan& plan() const noexcept;
 
+  // Gives back to the system what a step needs beside parameters and states, until the next one.
+  void rest() noexcept;
+
   // One step with learning rate `lr`. Types must be image_type() and label_type(); `teacher` (f32, as output_type())
   // is needed when distilling.
   StepResult run(const TensorView& images, const TensorView& labels, float lr,

@@ -241,6 +241,20 @@ TEST(TrainStep, GradientsInBfloat16AreNearFiniteDifferences) {
   }
 }
 
+// Some pages of the plan are given back: it has to be larger than a few of them.
+TEST(TrainStep, GoesOnAfterARest) {
+  const Threads threads(2);
+  TrainStep step(testing::mobilenet_v2(64, kClasses), options_of(16), threads),
+      same(testing::mobilenet_v2(64, kClasses), options_of(16), threads);
+  ASSERT_GT(step.planned_bytes(), std::size_t{16} << 20);
+  const Batch batch = batch_for(step, 1, kClasses);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(run(step, batch, 0.05f).loss, run(same, batch, 0.05f).loss);
+    step.rest();
+    expect_same_bits(step.state(), same.state());
+  }
+}
+
 TEST(TrainStep, GoesOnFromItsState) {
   const Threads threads(2);
   TrainStep step(testing::small_network(kClasses), options_of(), threads);
