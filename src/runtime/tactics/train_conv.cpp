@@ -474,10 +474,10 @@ Prepared prepared(const Query& query, const char* prefix) {
 
 std::span<const Tactic> train_conv_tactics() {
   static const Tactic list[] = {
-      {"train_winograd_f32", LayoutNeed::nhwc,
-       [](const Query& q) { return is_forward(q) && is_train_winograd(q); }, prepare_train_winograd},
       {"train_conv_bf16", LayoutNeed::nhwc, is_bf16_forward,
        [](const Query& q) { return prepared<ForwardStep, PairProducts>(q, "train_"); }},
+      {"train_winograd_f32", LayoutNeed::nhwc,
+       [](const Query& q) { return is_forward(q) && is_train_winograd(q); }, prepare_train_winograd},
       {"train_conv_f32", LayoutNeed::nhwc, is_forward,
        [](const Query& q) { return prepared<ForwardStep, SingleProducts>(q, "train_"); }}};
   return list;
@@ -485,10 +485,10 @@ std::span<const Tactic> train_conv_tactics() {
 
 std::span<const Tactic> conv_transpose_tactics() {
   static const Tactic list[] = {
-      {"transposed_winograd_f32", LayoutNeed::nhwc,
-       [](const Query& q) { return is_transposed(q) && is_train_winograd(q); }, prepare_train_winograd},
       {"conv_transpose_bf16", LayoutNeed::nhwc, is_bf16_transposed,
        [](const Query& q) { return prepared<TransposedStep, PairProducts>(q, "transposed_"); }},
+      {"transposed_winograd_f32", LayoutNeed::nhwc,
+       [](const Query& q) { return is_transposed(q) && is_train_winograd(q); }, prepare_train_winograd},
       {"conv_transpose_f32", LayoutNeed::nhwc, is_transposed,
        [](const Query& q) { return prepared<TransposedStep, SingleProducts>(q, "transposed_"); }}};
   return list;
