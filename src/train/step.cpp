@@ -69,8 +69,13 @@ Compiled fit(const Graph& graph, const StepOptions& options, const Threads& thre
     if (options.memory_bytes == 0 || compiled.bytes() <= options.memory_bytes) return compiled;
     least = std::min(least, compiled.bytes());
   }
-  fail("a step on {} images needs {} bytes at least, {} are allowed; give a smaller batch or smaller images",
-       options.batch, least, options.memory_bytes);
+  constexpr double kMegabyte = 1e6;
+  // Rounded up, so that the size that is named is enough.
+  fail(
+      "a step on {} images needs {:.1f} MB at least, {:.1f} MB are allowed; give a smaller batch or smaller "
+      "images",
+      options.batch, std::ceil(static_cast<double>(least) / kMegabyte * 10) / 10,
+      static_cast<double>(options.memory_bytes) / kMegabyte);
 }
 
 }  // namespace

@@ -362,7 +362,7 @@ TEST(TrainStep, NamesWhatIsWrong) {
       {"smoothing", "label smoothing", [](StepOptions& o) { o.loss.label_smoothing = 1; }},
       {"classes", "number of classes", [](StepOptions& o) { o.loss.kind = LossKind::arcface; }},
       {"decay", "decay of averages", [](StepOptions& o) { o.ema_decay = 1; }},
-      {"memory", "bytes at least, 1000 are allowed", [](StepOptions& o) { o.memory_bytes = 1000; }},
+      {"memory", "MB at least, 0.0 MB are allowed", [](StepOptions& o) { o.memory_bytes = 1000; }},
   };
   for (const Wrong& c : cases) {
     StepOptions options = options_of();
