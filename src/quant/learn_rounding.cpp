@@ -12,12 +12,21 @@
 #include "quant/graph_part.h"
 #include "quant/keep.h"
 #include "quant/layer_weights.h"
+#include "quant/refine_row.h"
 #include "quant/round_weights.h"
 
 namespace eke {
 namespace {
 
 constexpr double kMaxBias = 1 << 30;
+// What a sample counts whose sum an activation cuts: such sums still tell what the weights are for.
+constexpr float kCut = 0.2f;
+constexpr std::size_t kMostRead = std::size_t{256} << 20;  // bytes of samples that one layer reads
+
+// The activation that alone reads a layer's sums, and makes all below `least` and above `most` alike.
+struct Cuts {
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+};
 
 // Where the sums of a layer are formed: the same positions for what it reads and what it makes.
 struct Site {
@@ -27,6 +36,7 @@ struct Site {
   Shape read, made;                                  // of one batch
   std::vector<std::vector<std::int32_t>> positions;  // per image: within a channel of what it makes
   std::vector<float> wanted;                         // per image, per position: all outputs
+  std::optional<Cuts> cuts = {};                     // in the units of the float network
 
   std::int64_t pixels() const { return made.count(2, made.rank()); }
 };
@@ -82,6 +92,27 @@ void gather(const Site& site, const float* image, std::int64_t group, std::int64
   }
 }
 
+std::optional<Cuts> cuts_behind(const Graph& graph, const Node& layer) {
+  const Node* reader = nullptr;
+  for (const Node& node : graph.nodes) {
+    if (std::ranges::find(node.in, layer.out[0]) == node.in.end()) continue;
+    if (reader) return std::nullopt;
+    reader = &node;
+  }
+  if (!reader || is_graph_output(graph, layer.out[0])) return std::nullopt;
+  if (const auto* unary = std::get_if<op::Unary>(&reader->op); unary && unary->fn == op::UnaryFn::Relu)
+    return Cuts{.least = 0};
+  if (!std::holds_alternative<op::Clip>(reader->op)) return std::nullopt;
+  Cuts cuts;
+  const auto bound = [&](std::size_t i, double& to) {
+    const Tensor* given = i < reader->in.size() ? graph.constant(reader->in[i]) : nullptr;
+    if (given && given->count() == 1) to = element_as_double(given->view(), 0);
+  };
+  bound(1, cuts.least);
+  bound(2, cuts.most);
+  return cuts;
+}
+
 class Learner {
  public:
   Learner(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
@@ -130,11 +161,12 @@ class Learner {
     if (sites_.empty()) return;
     std::vector<ValueId> made;
     const Graph& wanted = learn_.wanted ? *learn_.wanted : graph_;
-    for (const Site& site : sites_) {
+    for (Site& site : sites_) {
       const Node* node = find_layer(wanted, site.node);
       check(node && wanted[node->out[0]].type.shape == site.made,
             "the wanted network has no layer '{}' of this shape", site.node);
       made.push_back(node->out[0]);
+      site.cuts = cuts_behind(wanted, *node);
     }
     GraphRunner float_network(part_for(wanted, made), threads_);
     const std::int64_t each =
@@ -172,20 +204,29 @@ class Learner {
     std::vector<RoundingSums> sums(groups, RoundingSums(inputs, outputs));
     GraphRunner network(part_for(quantized, {node.in[0]}), threads_);
     std::size_t image = 0, wanted = 0;
+    std::optional<ReadSamples> rows = samples_of(site, inputs);
     for_each_([&](std::span<const float> values, std::int64_t images) {
       const Tensor& read = network.run(values)[0];
       const std::int64_t size = read.count() / site.read[0];
       for (std::int64_t i = 0; i < images; ++i, ++image) {
-        add_image(site, read.values<float>().data() + i * size, image, wanted, sums);
+        add_image(site, read.values<float>().data() + i * size, image, wanted, sums, rows);
         wanted += site.positions[image].size() * static_cast<std::size_t>(site.weights.outputs);
       }
     });
     for (RoundingSums& group : sums) group.finish();
-    round_layer(site, sums);
+    round_layer(site, sums, rows);
+  }
+
+  // Where an activation cuts the sums. Layers of groups have few weights for each sum, and many samples to keep.
+  static std::optional<ReadSamples> samples_of(const Site& site, std::size_t inputs) {
+    const std::size_t samples = site.wanted.size() / static_cast<std::size_t>(site.weights.outputs);
+    if (!site.cuts || site.weights.groups > 1 || inputs * samples > kMostRead / sizeof(float))
+      return std::nullopt;
+    return ReadSamples(inputs, samples);
   }
 
   void add_image(const Site& site, const float* read, std::size_t image, std::size_t wanted,
-                 std::vector<RoundingSums>& sums) const {
+                 std::vector<RoundingSums>& sums, std::optional<ReadSamples>& rows) const {
     threads_.for_ranges(sums.size(), [&](std::size_t begin, std::size_t end) {
       std::vector<float> row;
       for (std::size_t g = begin; g < end; ++g) {
@@ -194,19 +235,21 @@ class Learner {
           gather(site, read, static_cast<std::int64_t>(g), site.positions[image][p], row);
           const std::size_t first = wanted + p * static_cast<std::size_t>(site.weights.outputs) + g * outputs;
           sums[g].add(row, std::span(site.wanted).subspan(first, outputs));
+          if (rows) rows->add(row);
         }
       }
     });
   }
 
-  void round_layer(const Site& site, const std::vector<RoundingSums>& sums) {
+  void round_layer(const Site& site, const std::vector<RoundingSums>& sums,
+                   const std::optional<ReadSamples>& read) {
     QuantizedWeights weights = result_.quantized.weights.at(site.node);
     const double input_scale = scale_read(site.node);
     const std::size_t per_group = sums[0].outputs();
     std::vector<RoundedRow> rows(static_cast<std::size_t>(site.weights.outputs));
     threads_.for_ranges(rows.size(), [&](std::size_t begin, std::size_t end) {
       for (std::size_t o = begin; o < end; ++o)
-        rows[o] = round_output(site, sums[o / per_group], o, o % per_group, weights);
+        rows[o] = round_output(site, sums[o / per_group], read, o, o % per_group, weights);
     });
     LearnedLayer learned{site.node};
     weights.bias.resize(rows.size());
@@ -222,8 +265,8 @@ class Learner {
     result_.quantized = quantize(graph_, ranges_, options_, all);
   }
 
-  RoundedRow round_output(const Site& site, const RoundingSums& sums, std::size_t o, std::size_t in_group,
-                          const QuantizedWeights& weights) const {
+  RoundedRow round_output(const Site& site, const RoundingSums& sums, const std::optional<ReadSamples>& read,
+                          std::size_t o, std::size_t in_group, const QuantizedWeights& weights) const {
     const auto stored = weights.weights.values<std::int8_t>();
     const double scale = double{weights.scale[weights.scale.size() == 1 ? 0 : o]};
     const Node& node = *find_layer(graph_, site.node);
@@ -240,9 +283,35 @@ class Learner {
       }
     }
     const std::int32_t levels = weight_levels(weights.bits);
-    return weights.bits < 8 && weights.scale.size() > 1
-               ? round_row_and_step(sums, in_group, row, scale, levels)
-               : round_row(sums, in_group, row, nearest, scale, levels);
+    const bool fits_scale = weights.bits < 8 && weights.scale.size() > 1;
+    const RoundedRow rounded = fits_scale ? round_row_and_step(sums, in_group, row, scale, levels)
+                                          : round_row(sums, in_group, row, nearest, scale, levels);
+    if (!read) return rounded;
+    RefinedRow refined{
+        .weights = row, .nearest = nearest, .scale = scale, .levels = levels, .fits_scale = fits_scale};
+    const std::vector<float> wanted = wanted_of(site, o), counts = counts_of(site, o, wanted, rounded.before);
+    refined.wanted = wanted;
+    refined.counts = counts;
+    return refine_row(*read, refined, rounded);
+  }
+
+  static std::vector<float> wanted_of(const Site& site, std::size_t o) {
+    std::vector<float> wanted;
+    for (std::size_t at = o; at < site.wanted.size(); at += static_cast<std::size_t>(site.weights.outputs))
+      wanted.push_back(site.wanted[at]);
+    return wanted;
+  }
+
+  // Sums that are cut by less than what rounding moves them by may yet be seen.
+  std::vector<float> counts_of(const Site& site, std::size_t o, std::span<const float> wanted,
+                               double noise) const {
+    const auto scales = learn_.divided_by.find(site.node);
+    const double scale = scales == learn_.divided_by.end() ? 1 : double{scales->second[o]};
+    const double least = site.cuts->least / scale - std::sqrt(noise),
+                 most = site.cuts->most / scale + std::sqrt(noise);
+    std::vector<float> counts;
+    for (const float y : wanted) counts.push_back(double{y} < least || double{y} > most ? kCut : 1.0f);
+    return counts;
   }
 
   // A row whose sums could leave 32 bits keeps its rounding.

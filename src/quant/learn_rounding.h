@@ -18,8 +18,8 @@ using TakeBatch = std::function<void(std::span<const float> values, std::int64_t
 using ForEachBatch = std::function<void(const TakeBatch& take)>;
 
 struct LearnOptions {
-  std::int64_t samples = 8192;  // of each layer's output positions, over all images
-  std::int64_t images = 100;    // how many for_each gives, at most
+  std::int64_t samples = 16384;  // of each layer's output positions, over all images
+  std::int64_t images = 100;     // how many for_each gives, at most
   // What the layers should make: by default `graph` itself. Another one (that from before it was equalized) has the same
   // layers; `divided_by` says what their channels are divided by in `graph`.
   const Graph* wanted = nullptr;
@@ -39,7 +39,8 @@ struct Learned {
 };
 
 // `graph`, `ranges` and `options` as for quantize(). Layers that are no plain 2-D convolutions or matrix products keep
-// their rounding. Memory: the samples of all layers' outputs, and a square of a layer's inputs in float64. The result
+// their rounding. Where a Relu or Clip alone reads a layer's sums, those that it cuts count less (refine_row.h). Memory: the
+// samples of all layers' outputs, and of what one layer reads, and a square of a layer's inputs in float64. The result
 // depends on the images alone, not on the threads.
 Learned learn_rounding(const Graph& graph, const Ranges& ranges, const RewriteOptions& options,
                        const ForEachBatch& for_each, const LearnOptions& learn, const Threads& threads);

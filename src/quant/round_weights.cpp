@@ -156,6 +156,7 @@ class Descent {
   RoundedRow result(double before) const {
     RoundedRow row{.q = q_, .scale = scale_, .before = before, .after = error()};
     row.held = row.after + held();
+    row.hold = row_.hold;
     row.bias = row_.sums.mean_wanted(row_.output);
     for (std::size_t i = 0; i < q_.size(); ++i) row.bias -= q_[i] * scale_ * row_.sums.mean_read(i);
     return row;

@@ -46,6 +46,7 @@ struct RoundedRow {
   double bias = 0;               // so that the mean of the sums is the wanted one
   double before = 0, after = 0;  // mean squared error of the sums, each with its best bias
   double held = 0;               // what was made least: `after`, and what the hold adds
+  double hold = 0;               // that, for each squared difference to a float weight
 };
 
 // Output `o`: integers near `nearest` (the row rounded to nearest) in [-levels, levels], times `scale` the weights.
