@@ -43,6 +43,17 @@ ForEachBatch batches_of(const Graph& graph, CalibrationImages& images) {
   };
 }
 
+// One image in each batch of `graph`'s input, and others like them.
+ForEachBatch versions_for(const Graph& graph, CalibrationImages& images) {
+  return [&images, count = graph[graph.inputs[0]].type.shape.count()](const TakeBatch& take) {
+    std::vector<float> whole(static_cast<std::size_t>(count));
+    images.each_version([&](std::span<const float> values) {
+      std::ranges::copy(values, whole.begin());
+      take(whole, 1);
+    });
+  };
+}
+
 std::function<void(std::size_t, std::size_t)> told_as(std::string_view what,
                                                       const CalibrationImages& images) {
   return [what, &images](std::size_t done, std::size_t of) {
@@ -57,12 +68,12 @@ Quantized quantize_calibrated(const CalibratedGraph& calibrated, CalibrationImag
                               std::vector<LearnedLayer>& learned) {
   const RewriteOptions rewrite = rewrite_options(options, calibrated.graph);
   if (!options.learn) return quantize(calibrated.graph, calibrated.ranges, rewrite);
-  const LearnOptions learn{.images = images.count(),
+  const LearnOptions learn{.images = images.version_count(),
                            .wanted = &calibrated.before,
                            .divided_by = calibrated.divided_by,
                            .progress = told_as("learning to round", images)};
   Learned result = learn_rounding(calibrated.graph, calibrated.ranges, rewrite,
-                                  batches_of(calibrated.graph, images), learn, threads);
+                                  versions_for(calibrated.graph, images), learn, threads);
   learned = std::move(result.layers);
   return std::move(result.quantized);
 }

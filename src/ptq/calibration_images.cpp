@@ -3,18 +3,27 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/random.h"
+#include "data/augment.h"
+#include "data/fitted.h"
 #include "runtime/session.h"
 #include "tensor/values.h"
 
 namespace eke {
 
 namespace {
-constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of decoded images in memory
-}
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;         // of decoded images in memory
+constexpr std::int64_t kMostVersionBytes = std::int64_t{128} << 20;  // of versions of them
+constexpr Augmentation kVersion{.crop = 0.25f, .flip = true};
+}  // namespace
 
 CalibrationImages::CalibrationImages(const Dataset& data, const Preprocess& preprocess,
                                      const Threads& threads, OnProgress progress)
-    : threads_(threads), progress_(std::move(progress)), rows_(data, preprocess, threads) {}
+    : data_(data),
+      preprocess_(preprocess),
+      threads_(threads),
+      progress_(std::move(progress)),
+      rows_(data, preprocess, threads) {}
 
 // Leaves the images from `begin` to at least `end` in values_: more of them, as long as memory allows.
 void CalibrationImages::read(std::int64_t begin, std::int64_t end, std::int64_t row_size) {
@@ -72,6 +81,37 @@ void CalibrationImages::each_batch(std::int64_t batch, std::int64_t row_size, st
            names);
       tell(what, at + images, count);
     }
+  }
+}
+
+std::int64_t CalibrationImages::version_count() const {
+  const std::int64_t fit =
+      kMostVersionBytes / std::max<std::int64_t>(1, count() * static_cast<std::int64_t>(preprocess_.count()));
+  return count() * (1 + std::min(kVersions - 1, fit));
+}
+
+void CalibrationImages::make_versions() {
+  if (!versions_.empty() || version_count() == count()) return;
+  const FittedImages fitted(data_, preprocess_, threads_, kMostVersionBytes);
+  const std::size_t more = static_cast<std::size_t>(version_count() / count() - 1) * fitted.size();
+  versions_.resize(more);
+  threads_.for_ranges(more, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      versions_[i] = augmented(fitted.load(i % fitted.size()), kVersion,
+                               Random(1, i / fitted.size(), i % fitted.size()));
+  });
+}
+
+void CalibrationImages::each_version(const std::function<void(std::span<const float> values)>& take) {
+  make_versions();
+  const auto size = static_cast<std::int64_t>(preprocess_.count());
+  each_batch(1, size, 0, "",
+             [&](std::span<const float> values, std::span<const std::string>) { take(values); });
+  std::vector<float> values(preprocess_.count());
+  for (const Image& version : versions_) {
+    normalize(version, preprocess_, values.data());
+    tell("", 0, 0);  // which may stop
+    take(values);
   }
 }
 

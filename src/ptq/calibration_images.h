@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/image.h"
 #include "data/rows.h"
 #include "quant/calibrate.h"
 
@@ -37,6 +38,12 @@ class CalibrationImages {
   void each_batch(std::int64_t batch, std::int64_t row_size, std::int64_t limit, std::string_view what,
                   const Take& take);
 
+  // Calls `take` with one image after the other: with all of them, and then with others that are like them, mirrored and cut
+  // out at random but always the same: up to kVersions of each, as many as memory allows.
+  static constexpr std::int64_t kVersions = 4;
+  void each_version(const std::function<void(std::span<const float> values)>& take);
+  std::int64_t version_count() const;  // of how many images
+
   // Runs a calibration over the images.
   void feed(Calibration& calibration, std::int64_t limit, std::string_view what);
 
@@ -46,14 +53,18 @@ class CalibrationImages {
 
  private:
   void read(std::int64_t begin, std::int64_t end, std::int64_t row_size);
+  void make_versions();
   void note_duplicates(std::int64_t begin, std::span<const float> values, std::int64_t row_size);
 
+  const Dataset& data_;
+  Preprocess preprocess_;
   const Threads& threads_;
   OnProgress progress_;
   DatasetRows rows_;
   Tensor values_{DType::f32, {0, 0}};  // a row an image: [first_, first_ + read_), and room for more
   std::int64_t first_ = 0, read_ = 0;
-  std::int64_t looked_at_ = 0;  // for duplicates
+  std::vector<Image> versions_;  // of each_version(), but the images themselves
+  std::int64_t looked_at_ = 0;   // for duplicates
   std::vector<std::uint64_t> hashes_;
   std::vector<std::pair<std::int64_t, std::int64_t>> duplicates_;
 };

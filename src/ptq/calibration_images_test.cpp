@@ -67,5 +67,29 @@ TEST(CalibrationImages, NotesEqualImagesOnce) {
   EXPECT_THAT(images.duplicates(), testing::ElementsAre(std::pair(2, 0), std::pair(4, 1)));
 }
 
+TEST(CalibrationImages, GivesTheSameVersionsAtAnyNumberOfThreads) {
+  const Halves halves;
+  const Dataset data = halves.open();
+  std::vector<std::vector<float>> first;
+  for (const int threads : {1, 2}) {
+    const Threads pool(threads);
+    CalibrationImages images(data, small_preprocess(), pool);
+    std::vector<std::vector<float>> all;
+    for (int time = 0; time < 2; ++time) {
+      all.clear();
+      images.each_version(
+          [&](std::span<const float> values) { all.emplace_back(values.begin(), values.end()); });
+    }
+    EXPECT_EQ(images.version_count(), images.count() * CalibrationImages::kVersions);
+    ASSERT_EQ(static_cast<std::int64_t>(all.size()), images.version_count());
+    if (first.empty()) first = all;
+    EXPECT_EQ(all, first);
+  }
+  const std::size_t count = data.size();
+  std::size_t changed = 0;
+  for (std::size_t i = count; i < first.size(); ++i) changed += first[i] != first[i % count];
+  EXPECT_GT(changed, count);
+}
+
 }  // namespace
 }  // namespace eke
