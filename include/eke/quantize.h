@@ -33,7 +33,7 @@ struct QuantizeOptions {
   int width = 0, height = 0;
 
   // "fast": calibrate. "balanced": and try to equalize channels, to correct biases, to clip weights. "best": and learn from
-  // the images how each weight is rounded, and leave layers in float where max_drop_points needs it.
+  // the images how each weight is rounded, and reconstruct blocks and leave layers in float where max_drop_points needs it.
   std::string effort = "balanced";
   // Points of accuracy that may be lost: no further step is tried once the images held back show no more. Where they show
   // more at the end, QuantizeReport::written is another name than `output`.

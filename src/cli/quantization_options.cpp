@@ -13,9 +13,8 @@ void declare_quantization(App& app, QuantizationOptions& options) {
   app.add_option(
          "--effort", options.effort,
          "fast: calibrate; balanced: and try to equalize channels and to clip weights; best: and learn from "
-         "the images how each weight is rounded, and leave layers in float where --max-drop needs it "
-         "(seconds "
-         "to minutes). A step stays where images held back gain by it")
+         "the images how each weight is rounded, and reconstruct blocks and leave layers in float where "
+         "--max-drop needs it (seconds to minutes). A step stays where images held back gain by it")
       ->group(group)
       ->check(one_of({"fast", "balanced", "best"}))
       ->capture_default_str();

@@ -21,6 +21,8 @@ namespace {
 constexpr double kMaxBias = 1 << 30;
 // What a sample counts whose sum an activation cuts: such sums still tell what the weights are for.
 constexpr float kCut = 0.2f;
+constexpr std::int64_t kMostWanted = std::int64_t{448}
+                                     << 20;                // bytes of what all layers make at their samples
 constexpr std::size_t kMostRead = std::size_t{256} << 20;  // bytes of samples that one layer reads
 
 // The activation that alone reads a layer's sums, and makes all below `least` and above `most` alike.
@@ -169,12 +171,24 @@ class Learner {
       site.cuts = cuts_behind(wanted, *node);
     }
     GraphRunner float_network(part_for(wanted, made), threads_);
-    const std::int64_t each =
-        std::max<std::int64_t>(1, learn_.samples / std::max<std::int64_t>(learn_.images, 1));
+    const std::int64_t each = positions_of_an_image();
+    for (Site& site : sites_)
+      site.wanted.reserve(
+          static_cast<std::size_t>(learn_.images * std::min(each, site.pixels()) * site.weights.outputs));
     for_each_([&](std::span<const float> values, std::int64_t images) {
       const std::vector<Tensor>& outputs = float_network.run(values);
       for (std::size_t s = 0; s < sites_.size(); ++s) record(sites_[s], outputs[s], images, each);
     });
+  }
+
+  // Of each layer; as few as the memory of all layers' samples has room for.
+  std::int64_t positions_of_an_image() const {
+    std::int64_t outputs = 0;
+    for (const Site& site : sites_) outputs += site.weights.outputs;
+    const std::int64_t images = std::max<std::int64_t>(learn_.images, 1),
+                       room = kMostWanted /
+                              (static_cast<std::int64_t>(sizeof(float)) * std::max<std::int64_t>(outputs, 1));
+    return std::max<std::int64_t>(1, std::min(learn_.samples, room) / images);
   }
 
   void record(Site& site, const Tensor& made, std::int64_t images, std::int64_t each) const {

@@ -18,8 +18,9 @@ using TakeBatch = std::function<void(std::span<const float> values, std::int64_t
 using ForEachBatch = std::function<void(const TakeBatch& take)>;
 
 struct LearnOptions {
-  std::int64_t samples = 16384;  // of each layer's output positions, over all images
-  std::int64_t images = 100;     // how many for_each gives, at most
+  std::int64_t samples =
+      16384;  // of each layer's output positions, over all images; fewer where 448 MiB hold no more
+  std::int64_t images = 100;  // how many for_each gives, at most
   // What the layers should make: by default `graph` itself. Another one (that from before it was equalized) has the same
   // layers; `divided_by` says what their channels are divided by in `graph`.
   const Graph* wanted = nullptr;
