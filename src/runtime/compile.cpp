@@ -456,14 +456,9 @@ class Compiler {
       if (slot != kNowhere) slot = placement.offsets[places[root(slot)]] + shift;
     };
     state_->input_offsets = input_slots_;
-    state_->states = state_slots_;
-    for (const std::size_t slot : state_slots_) {
-      state_->states_by_offset.push_back(state_->state_bytes.size());
-      state_->state_bytes.push_back(slots_[slot].interval.bytes);
-    }
+    for (const std::size_t slot : state_slots_) state_->states.push_back({slot, slots_[slot].interval.bytes});
     for (std::size_t& offset : state_->input_offsets) resolve(offset);
-    for (std::size_t& offset : state_->states) resolve(offset);
-    std::ranges::sort(state_->states_by_offset, {}, [&](std::size_t i) { return state_->states[i]; });
+    for (auto& place : state_->states) resolve(place.offset);
     for (std::size_t i : direct_inputs_) state_->input_offsets[i] = kNowhere;
     for (std::size_t w = 0; w < state_->observed.size(); ++w) watch(w);
     for (CompiledStep& step : state_->steps) {

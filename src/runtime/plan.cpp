@@ -61,17 +61,18 @@ void Plan::run(std::span<const TensorView> inputs, std::span<const MutTensorView
 }
 
 std::byte* Plan::state_data(std::size_t i, Scratch& scratch) const noexcept {
-  return scratch.arena() + state_->states[i];
+  return scratch.arena() + state_->states[i].offset;
 }
 
-void Plan::discard_all_but_states(Scratch& scratch) const noexcept {
+void Plan::discard_all_but_states(Scratch& scratch) const {
+  std::vector<PlanState::StatePlace> places = state_->states;
+  std::ranges::sort(places, {}, &PlanState::StatePlace::offset);
   std::byte* begin = scratch.arena();
-  std::byte* const end = scratch.end();
-  for (const std::size_t i : state_->states_by_offset) {
-    discard_pages({begin, scratch.arena() + state_->states[i]});
-    begin = scratch.arena() + state_->states[i] + state_->state_bytes[i];
+  for (const PlanState::StatePlace& place : places) {
+    discard_pages({begin, scratch.arena() + place.offset});
+    begin = scratch.arena() + place.offset + place.bytes;
   }
-  discard_pages({begin, end});
+  discard_pages({begin, scratch.end()});
 }
 
 void Plan::run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,

@@ -93,7 +93,7 @@ class Plan {
   // The memory of state i, of CompileOptions::states; undefined until it is written.
   std::byte* state_data(std::size_t i, Scratch& scratch) const noexcept;
   // Gives back to the system what holds no state, until the next run.
-  void discard_all_but_states(Scratch& scratch) const noexcept;
+  void discard_all_but_states(Scratch& scratch) const;
 
   // As run, and calls `observe` for each observed value when it has been made.
   void run_observed(std::span<const TensorView> inputs, std::span<const MutTensorView> outputs,

@@ -33,7 +33,10 @@ struct PlanState {
   std::vector<Type> input_types, output_types;
   std::vector<std::size_t> input_offsets;  // kNowhere: read where the caller has it
   std::vector<Place> outputs;
-  std::vector<std::size_t> states, state_bytes, states_by_offset;  // offsets, sizes; indexes of both
+  struct StatePlace {
+    std::size_t offset = 0, bytes = 0;
+  };
+  std::vector<StatePlace> states;
   struct Watch {
     Type type;
     std::size_t offset = kNowhere;

@@ -158,7 +158,7 @@ const Tensor& TrainStep::output() const noexcept { return impl_->output; }
 std::int64_t TrainStep::steps_run() const noexcept { return impl_->steps; }
 const Graph& TrainStep::network() const noexcept { return impl_->network; }
 
-void TrainStep::rest() noexcept { impl_->plan.discard_all_but_states(impl_->scratch); }
+void TrainStep::rest() { impl_->plan.discard_all_but_states(impl_->scratch); }
 
 StepResult TrainStep::run(const TensorView& images, const TensorView& labels, float lr,
                           const TensorView& teacher) {

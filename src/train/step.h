@@ -121,7 +121,7 @@ class TrainStep {
   const Plan& plan() const noexcept;
 
   // Gives back to the system what a step needs beside parameters and states, until the next one.
-  void rest() noexcept;
+  void rest();
 
   // One step with learning rate `lr`. Types must be image_type() and label_type(); `teacher` (f32, as output_type())
   // is needed when distilling.
